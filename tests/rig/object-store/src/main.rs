@@ -11,6 +11,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
+mod access;
 mod credentials;
 mod options;
 mod ready;

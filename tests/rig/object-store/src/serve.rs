@@ -15,6 +15,7 @@ use s3s_fs::FileSystem;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::access::ExistingBuckets;
 use crate::credentials::Credentials;
 use crate::options::Options;
 
@@ -23,8 +24,8 @@ pub(crate) fn until_stopped(options: &Options, credentials: &Credentials) -> Res
     let files = FileSystem::new(&options.data)
         .map_err(|cause| format!("unable to use the drive {}: {cause:?}", options.data.display()))?;
     let mut builder = S3ServiceBuilder::new(files);
-    // With an account set, whatever is not signed by it is refused.
     builder.set_auth(SimpleAuth::from_single(credentials.user.clone(), credentials.password.clone()));
+    builder.set_access(ExistingBuckets { data: options.data.clone() });
     let store = Store { s3: builder.build(), data: options.data.clone() };
 
     let runtime = tokio::runtime::Builder::new_current_thread()
