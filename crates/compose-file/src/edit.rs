@@ -164,11 +164,16 @@ fn changes(
         shift = shift + insertion.text.len() - insertion.range.len();
     }
     let nothing = Vec::new();
-    Section::ALL
-        .into_iter()
+    let mut sections = Section::ALL.to_vec();
+    let first_line = |section: &Section| {
+        let lines = new.get(section).or_else(|| old.get(section)).and_then(|lines| lines.first());
+        lines.map_or(0, |(line, _)| *line)
+    };
+    sections.sort_by_key(first_line);
+    sections
+        .iter()
         .flat_map(|section| {
-            let of = |lines: &BTreeMap<Section, Vec<_>>| lines.get(&section).unwrap_or(&nothing).clone();
-            change::differing(&of(&old), &of(&new))
+            change::differing(old.get(section).unwrap_or(&nothing), new.get(section).unwrap_or(&nothing))
         })
         .collect()
 }

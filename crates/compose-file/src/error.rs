@@ -309,8 +309,8 @@ impl EditProblem {
             }
             Self::WrongKind { section, .. } => format!("write the entries of `{section}` as `name: …`"),
             Self::NameTaken { name, .. } => format!("rename `{name}` in the file, or choose the layout `include`"),
-            Self::NoPlace { section } => {
-                format!("write `{section}:` on a line of its own with its entries indented below it")
+            Self::NoPlace { .. } => {
+                "write each top-level key as `key:` on a line of its own, with its entries indented below".into()
             }
             Self::BadEntry { .. } => "this is a fault of the program; please report it".into(),
             Self::NotExact { .. } => {

@@ -1,17 +1,18 @@
 //! The punctuation of a file, as the parser's own scanner saw it.
 //!
-//! Events carry no colons, dashes and commas, and edits inside brackets need their exact places.
+//! Events carry no colons, dashes and commas, and edits need their exact places.
 
 use std::ops::Range;
 
 use granit_parser::{Scanner, StrInput, TokenType};
 
-/// Where each `:`, `-` and `,` stands, in the order of the text.
+/// Where punctuation stands, in the order of the text.
 #[derive(Default)]
 pub(crate) struct Tokens {
     colons: Vec<Range<usize>>,
-    dashes: Vec<Range<usize>>,
     commas: Vec<Range<usize>>,
+    /// The first dash of each sequence that is indented below its key.
+    first_dashes: Vec<usize>,
 }
 
 impl Tokens {
@@ -22,13 +23,16 @@ impl Tokens {
         let mut tokens = Self::default();
         for token in Scanner::with_options(StrInput::new(text), options).map_while(Result::ok) {
             let (span, kind) = token.into_parts();
-            let list = match kind {
-                TokenType::Value => &mut tokens.colons,
-                TokenType::BlockEntry => &mut tokens.dashes,
-                TokenType::FlowEntry => &mut tokens.commas,
-                _ => continue,
-            };
-            list.extend(span.byte_range());
+            let Some(range) = span.byte_range() else { continue };
+            match kind {
+                // The scanner gives the place of a colon, not its length.
+                TokenType::Value if text[range.start..].starts_with(':') => {
+                    tokens.colons.push(range.start..range.start + 1);
+                }
+                TokenType::FlowEntry => tokens.commas.push(range),
+                TokenType::BlockSequenceStart => tokens.first_dashes.push(range.start),
+                _ => {}
+            }
         }
         tokens
     }
@@ -38,9 +42,9 @@ impl Tokens {
         self.colons.get(self.colons.partition_point(|colon| colon.start < key_end)).cloned()
     }
 
-    /// The dash before an item that begins there.
-    pub(crate) fn dash_before(&self, item_start: usize) -> Option<Range<usize>> {
-        self.dashes[..self.dashes.partition_point(|dash| dash.end <= item_start)].last().cloned()
+    /// Whether the first dash of an indented sequence stands there.
+    pub(crate) fn is_first_dash(&self, offset: usize) -> bool {
+        self.first_dashes.binary_search(&offset).is_ok()
     }
 
     /// The first comma in a stretch of text between two items.

@@ -87,15 +87,18 @@ impl Planner<'_> {
                 if *flow {
                     return Ok(self.place_in_brackets(section, content, value, first));
                 }
-                let dash = first.and_then(|item| self.tokens.dash_before(tree.outer_start(item)));
-                self.below(section, content, key, value, dash.map(|dash| dash.start))
+                // A sequence that is not indented has its dashes right below the key.
+                let start = tree.node(value).start;
+                let dash = if self.tokens.is_first_dash(start) { start } else { tree.outer_start(key) };
+                self.below(section, content, (key, value), dash, first)
             }
             Kind::Mapping { flow, entries } if section != Section::Include => {
                 let first = entries.first().map(|(key, _)| *key);
                 if *flow {
                     return Ok(self.place_in_brackets(section, content, value, first));
                 }
-                self.below(section, content, key, value, first.map(|key| tree.outer_start(key)))
+                let aligned = first.map_or(at_key, |first| tree.outer_start(first));
+                self.below(section, content, (key, value), aligned, first)
             }
             _ => {
                 let wanted = if section == Section::Include { "list" } else { "mapping" };
@@ -137,14 +140,14 @@ impl Planner<'_> {
         &self,
         section: Section,
         content: &Content,
-        key: NodeId,
-        value: NodeId,
-        first_child: Option<usize>,
+        (key, value): (NodeId, NodeId),
+        aligned_with: usize,
+        first_child: Option<NodeId>,
     ) -> Placed {
         let (tree, source) = (self.file.tree(), self.file.source());
         let no_place = || (tree.node(key).start, EditProblem::NoPlace { section });
-        let first_child = first_child.ok_or_else(no_place)?;
-        let column = source.indentation(first_child).ok_or_else(no_place)?;
+        let first_child = first_child.map(|child| tree.outer_start(child)).ok_or_else(no_place)?;
+        let column = source.indentation(aligned_with).ok_or_else(no_place)?;
         let head = self.head_end(key, value).ok_or_else(no_place)?;
         let start = source.line_end(head);
         if start > first_child {
