@@ -1,0 +1,181 @@
+//! Observations, projects and keys in one SQLite file.
+//!
+//! One thread writes, in group commits; any number of connections read. A write is answered only after
+//! its commit is on the disk. Nothing here knows HTTP or OTLP.
+
+mod project;
+mod reader;
+mod schema;
+mod writer;
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::{Connection, OpenFlags};
+use thiserror::Error;
+
+pub use project::{KeyHolder, Project};
+pub use reader::StoredObservation;
+pub use writer::Batch;
+
+use reader::Readers;
+use writer::Writer;
+
+const FILE_NAME: &str = "langfuse-local.sqlite";
+const LOCK_NAME: &str = "lock";
+
+/// Why a data folder could not be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The folder or a file in it is out of reach.
+    #[error("cannot use data folder `{}`: {doing}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Somebody else has it open.
+    #[error("data folder `{}` is in use by another running langfuse-local", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The file is of a later version of this program.
+    #[error("`{}` has schema version {found}, this program knows up to {known}: use a newer langfuse-local", path.display())]
+    Newer {
+        /// The database file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// Our version.
+        known: i64,
+    },
+    /// The file is no database, is damaged, or SQLite failed otherwise.
+    #[error("cannot open `{}` as a database", path.display())]
+    Database {
+        /// The database file.
+        path: PathBuf,
+        /// SQLite's reason.
+        #[source]
+        source: rusqlite::Error,
+    },
+}
+
+/// Why a read or a write failed.
+#[derive(Debug, Clone, Error)]
+pub enum StoreError {
+    /// SQLite refused.
+    #[error("the store failed")]
+    Database(#[source] Arc<rusqlite::Error>),
+    /// The writer has been closed by a shutdown.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(source: rusqlite::Error) -> Self {
+        Self::Database(Arc::new(source))
+    }
+}
+
+/// An open data folder, held exclusively until it is dropped.
+#[derive(Debug)]
+pub struct Store {
+    writer: Writer,
+    readers: Readers,
+    // Declared last: the lock goes when everything else is closed.
+    _lock: File,
+}
+
+impl Store {
+    /// Opens the folder, creating it when it is missing.
+    pub fn open(folder: &Path) -> Result<Self, OpenError> {
+        let failed = |doing| move |source| OpenError::Folder { path: folder.to_owned(), doing, source };
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed("create it"))?;
+        let lock = private_file(&folder.join(LOCK_NAME)).map_err(failed("open its lock file"))?;
+        lock.try_lock().map_err(|error| match error {
+            std::fs::TryLockError::WouldBlock => OpenError::InUse { path: folder.to_owned() },
+            std::fs::TryLockError::Error(source) => failed("lock it")(source),
+        })?;
+        let path = folder.join(FILE_NAME);
+        // SQLite gives its side files the rights of the main file.
+        private_file(&path).map_err(failed("open its database"))?;
+        let connection = schema::open(&path)?;
+        Ok(Self { writer: Writer::start(connection), readers: Readers::new(path), _lock: lock })
+    }
+
+    /// Stores a batch of rows; on return it is durable.
+    pub fn insert(&self, batch: Batch) -> Result<(), StoreError> {
+        self.writer.insert(batch)
+    }
+
+    /// Removes all observations of these traces.
+    pub fn delete_traces(&self, project_id: &str, trace_ids: Vec<String>) -> Result<(), StoreError> {
+        self.writer.delete_traces(project_id.to_owned(), trace_ids)
+    }
+
+    /// Makes sure that the project and its key exist. What exists already stays as it is.
+    pub fn provision(&self, project: &Project, key: Option<(&str, &str)>) -> Result<(), StoreError> {
+        self.writer
+            .provision(project.clone(), key.map(|(public, secret)| project::NewKey::new(public, secret)))
+    }
+
+    /// The holder of a key pair, `None` when it is unknown.
+    pub fn key_holder(&self, public: &str, secret: &str) -> Result<Option<KeyHolder>, StoreError> {
+        self.readers.with(|connection| project::key_holder(connection, public, secret))
+    }
+
+    /// Whether a public key exists.
+    pub fn knows_public_key(&self, public: &str) -> Result<bool, StoreError> {
+        self.readers.with(|connection| project::knows_public_key(connection, public))
+    }
+
+    /// The rows that match, newest first, at most one more than the query's limit.
+    pub fn observations(
+        &self,
+        project_id: &str,
+        query: &crate::query::ObservationQuery,
+    ) -> Result<Vec<StoredObservation>, StoreError> {
+        self.readers.with(|connection| reader::observations(connection, project_id, query))
+    }
+
+    /// The number of observations of all projects.
+    pub fn count(&self) -> Result<i64, StoreError> {
+        self.readers.with(|connection| {
+            connection.query_row("SELECT count(*) FROM observations", [], |row| row.get(0))
+        })
+    }
+
+    /// Whether any observation began at or after this time.
+    pub fn has_since(&self, start_ms: i64) -> Result<bool, StoreError> {
+        self.readers.with(|connection| {
+            connection.query_row(
+                "SELECT EXISTS (SELECT 1 FROM observations WHERE start_ms >= ?1)",
+                [start_ms],
+                |row| row.get(0),
+            )
+        })
+    }
+
+    /// Finishes all writes and closes the file. Later writes fail.
+    pub fn close(&self) {
+        self.writer.close();
+    }
+}
+
+fn private_file(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)
+}
+
+fn read_only(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    Ok(connection)
+}

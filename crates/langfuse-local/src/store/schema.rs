@@ -1,0 +1,105 @@
+//! The tables, and how a file of any age is brought to the present version.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+
+use super::OpenError;
+
+/// One script per version. A released script never changes; a change of the tables is a new script.
+const MIGRATIONS: [&str; 1] = [V1];
+
+const V1: &str = "
+CREATE TABLE projects (
+    id TEXT PRIMARY KEY NOT NULL,
+    name TEXT NOT NULL,
+    org_id TEXT NOT NULL,
+    org_name TEXT NOT NULL,
+    created_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE api_keys (
+    public_key TEXT PRIMARY KEY NOT NULL,
+    id TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    salt BLOB NOT NULL,
+    secret_hash BLOB NOT NULL,
+    created_ms INTEGER NOT NULL
+) STRICT;
+CREATE TABLE observations (
+    project_id TEXT NOT NULL,
+    trace_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    start_ms INTEGER NOT NULL,
+    end_ms INTEGER NOT NULL,
+    trace_hash INTEGER NOT NULL,
+    parent_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    level TEXT NOT NULL,
+    status_message TEXT NOT NULL,
+    version TEXT NOT NULL,
+    release TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    trace_name TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    public INTEGER NOT NULL,
+    is_app_root INTEGER NOT NULL,
+    completion_start_ms INTEGER,
+    input TEXT NOT NULL,
+    output TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    model TEXT NOT NULL,
+    model_parameters TEXT NOT NULL,
+    usage TEXT NOT NULL,
+    input_usage REAL NOT NULL,
+    output_usage REAL NOT NULL,
+    total_usage REAL NOT NULL,
+    cost TEXT NOT NULL,
+    input_cost REAL,
+    output_cost REAL,
+    total_cost REAL NOT NULL,
+    prompt_name TEXT NOT NULL,
+    prompt_version INTEGER,
+    experiment_id TEXT NOT NULL,
+    experiment_name TEXT NOT NULL,
+    experiment_dataset_id TEXT NOT NULL,
+    ingestion_api_key TEXT NOT NULL,
+    ingestion_sdk_name TEXT NOT NULL,
+    ingestion_sdk_version TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    UNIQUE (project_id, trace_id, id, start_ms)
+) STRICT;
+CREATE INDEX observations_by_time ON observations (project_id, start_ms DESC, trace_hash DESC, id DESC);
+CREATE INDEX observations_recent ON observations (start_ms);
+";
+
+/// Opens the file for writing, in WAL mode and at the present version.
+pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
+    let failed = |source| OpenError::Database { path: path.to_owned(), source };
+    let mut connection = Connection::open(path).map_err(failed)?;
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
+    let known = MIGRATIONS.len() as i64;
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    prepare(&mut connection, found).map_err(failed)?;
+    Ok(connection)
+}
+
+fn prepare(connection: &mut Connection, found: i64) -> Result<(), rusqlite::Error> {
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    debug_assert_eq!(mode, "wal");
+    // FULL: what was answered survives a power cut too; group commits make it affordable.
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;")?;
+    let steps = MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or_default());
+    for (step_idx, script) in steps {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(script)?;
+        transaction.pragma_update(None, "user_version", step_idx as i64 + 1)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}

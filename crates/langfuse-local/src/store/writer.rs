@@ -1,0 +1,240 @@
+//! The one thread that writes. Jobs that wait together are committed together.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use rusqlite::{Connection, Transaction, params};
+use serde_json::{Map, Value};
+
+use crate::observation::Observation;
+use crate::xxhash::xxhash32;
+
+use super::StoreError;
+use super::project::{self, NewKey, Project};
+
+/// Jobs that may wait before senders do.
+const QUEUE: usize = 256;
+/// Jobs in one commit.
+const GROUP: usize = 64;
+
+/// Rows to be stored together, with what is known about their sender.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// The project that the key belongs to.
+    pub project_id: String,
+    /// The public key that was used.
+    pub public_key: String,
+    /// The client library's name and version.
+    pub sdk: (String, String),
+    /// When the batch was processed, in milliseconds since 1970.
+    pub now_ms: i64,
+    /// The rows.
+    pub rows: Vec<Observation>,
+}
+
+#[derive(Debug)]
+enum Work {
+    Insert(Batch),
+    DeleteTraces { project_id: String, trace_ids: Vec<String> },
+    Provision { project: Project, key: Option<NewKey> },
+}
+
+struct Job {
+    work: Work,
+    reply: SyncSender<Result<(), StoreError>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: Mutex<Option<SyncSender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(mut connection: Connection) -> Self {
+        let (jobs, queue) = sync_channel(QUEUE);
+        let thread = std::thread::spawn(move || run(&mut connection, &queue));
+        Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)) }
+    }
+
+    pub(super) fn insert(&self, batch: Batch) -> Result<(), StoreError> {
+        self.submit(Work::Insert(batch))
+    }
+
+    pub(super) fn delete_traces(&self, project_id: String, trace_ids: Vec<String>) -> Result<(), StoreError> {
+        self.submit(Work::DeleteTraces { project_id, trace_ids })
+    }
+
+    pub(super) fn provision(&self, project: Project, key: Option<NewKey>) -> Result<(), StoreError> {
+        self.submit(Work::Provision { project, key })
+    }
+
+    fn submit(&self, work: Work) -> Result<(), StoreError> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (reply, answer) = sync_channel(1);
+        jobs.ok_or(StoreError::Closed)?.send(Job { work, reply }).map_err(|_gone| StoreError::Closed)?;
+        answer.recv().map_err(|_gone| StoreError::Closed)?
+    }
+
+    pub(super) fn close(&self) {
+        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // A panic there has already failed the jobs that waited for it.
+            let _panicked = thread.join();
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn run(connection: &mut Connection, queue: &Receiver<Job>) {
+    while let Ok(first) = queue.recv() {
+        let mut group = vec![first];
+        while group.len() < GROUP
+            && let Ok(next) = queue.try_recv()
+        {
+            group.push(next);
+        }
+        let result = commit(connection, &group);
+        if result.is_err() && group.len() > 1 {
+            // One bad job must not fail its neighbours.
+            for job in group {
+                let result = commit(connection, std::slice::from_ref(&job));
+                answer(job, result);
+            }
+        } else {
+            for job in group {
+                answer(job, result.clone());
+            }
+        }
+    }
+    // Leaves one plain file behind; if it fails the log is simply replayed on the next start.
+    let _kept_log = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+fn answer(job: Job, result: Result<(), StoreError>) {
+    // Nobody waits any more when the client has gone; the rows stay.
+    let _gone = job.reply.send(result);
+}
+
+fn commit(connection: &mut Connection, group: &[Job]) -> Result<(), StoreError> {
+    let transaction = connection.transaction()?;
+    for job in group {
+        match &job.work {
+            Work::Insert(batch) => insert(&transaction, batch)?,
+            Work::DeleteTraces { project_id, trace_ids } => {
+                let mut statement = transaction
+                    .prepare_cached("DELETE FROM observations WHERE project_id = ?1 AND trace_id = ?2")?;
+                for trace_id in trace_ids {
+                    statement.execute(params![project_id, trace_id])?;
+                }
+            }
+            Work::Provision { project, key } => {
+                let now_ms = jiff::Timestamp::now().as_millisecond();
+                project::provision(&transaction, project, key.as_ref(), now_ms)?;
+            }
+        }
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// A row that is sent again replaces the earlier one.
+const INSERT: &str = "
+INSERT OR REPLACE INTO observations (
+    project_id, trace_id, id, start_ms, end_ms, trace_hash, parent_id, name, kind, level,
+    status_message, version, release, environment, trace_name, user_id, session_id, tags, public, is_app_root,
+    completion_start_ms, input, output, metadata, model, model_parameters, usage, input_usage, output_usage,
+    total_usage, cost, input_cost, output_cost, total_cost, prompt_name, prompt_version, experiment_id,
+    experiment_name, experiment_dataset_id, ingestion_api_key, ingestion_sdk_name, ingestion_sdk_version,
+    created_ms, updated_ms
+) VALUES (
+    ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?43
+)";
+
+fn insert(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::Error> {
+    let mut statement = transaction.prepare_cached(INSERT)?;
+    for row in &batch.rows {
+        let usage = Sides::of(&row.usage);
+        let cost = Sides::of(&row.cost);
+        let tags = Value::from(row.tags.clone()).to_string();
+        statement.execute(params![
+            batch.project_id,
+            row.trace_id,
+            row.id,
+            row.start_ms,
+            row.end_ms,
+            xxhash32(row.trace_id.as_bytes()),
+            row.parent_id,
+            row.name,
+            row.kind,
+            row.level,
+            row.status_message,
+            row.version,
+            row.release,
+            row.environment,
+            row.trace_name,
+            row.user_id,
+            row.session_id,
+            tags,
+            row.public,
+            row.is_app_root,
+            row.completion_start_ms,
+            row.input,
+            row.output,
+            object_text(&row.metadata)?,
+            row.model,
+            object_text(&row.model_parameters)?,
+            object_text(&row.usage)?,
+            usage.input.unwrap_or_default(),
+            usage.output.unwrap_or_default(),
+            usage.total.unwrap_or_default(),
+            object_text(&row.cost)?,
+            cost.input,
+            cost.output,
+            cost.total.unwrap_or_default(),
+            row.prompt_name,
+            row.prompt_version,
+            row.experiment[0],
+            row.experiment[1],
+            row.experiment[2],
+            batch.public_key,
+            batch.sdk.0,
+            batch.sdk.1,
+            batch.now_ms,
+        ])?;
+    }
+    Ok(())
+}
+
+fn object_text(object: &Map<String, Value>) -> Result<String, rusqlite::Error> {
+    serde_json::to_string(object).map_err(|source| rusqlite::Error::ToSqlConversionFailure(source.into()))
+}
+
+/// Sums by side: every bucket whose name contains `input` or `output`, and `total`.
+struct Sides {
+    input: Option<f64>,
+    output: Option<f64>,
+    total: Option<f64>,
+}
+
+impl Sides {
+    fn of(buckets: &Map<String, Value>) -> Self {
+        let side = |name: &str| {
+            let values =
+                buckets.iter().filter(|(key, _)| key.contains(name)).filter_map(|(_, it)| it.as_f64());
+            values.fold(None, |sum: Option<f64>, value| Some(sum.unwrap_or_default() + value))
+        };
+        Self {
+            input: side("input"),
+            output: side("output"),
+            total: buckets.get("total").and_then(Value::as_f64),
+        }
+    }
+}
