@@ -341,3 +341,33 @@ fn langfuse_migrates_as_the_real_image_does() -> anyhow::Result<()> {
     }
     stores.finish()
 }
+
+#[test]
+fn langfuse_serves_its_project_once_its_stores_are_there() -> anyhow::Result<()> {
+    let rig = rig_or_skip!();
+    let stores = stores(rig, &["postgres", "redis", "clickhouse", "minio"])?;
+    for statement in
+        ["CREATE ROLE langfuse LOGIN PASSWORD 'langfuse-password'", "CREATE DATABASE langfuse OWNER langfuse"]
+    {
+        stores.exec("postgres", ["psql", "-X", "-q", "-U", "owner", "-d", "app", "-c", statement])?;
+    }
+    command::read(&stores.compose(["run", "--rm", "-T", "--no-deps", "migrate"]))?;
+    stores.up(["worker", "web"])?;
+    for service in ["worker", "web"] {
+        assert_eq!(stores.exec(service, ["stat", "-c", "%u", "/proc/1"])?, "1001");
+        assert!(stores.exec(service, ["sh", "-c", "! command -v curl python3 psql bash redis-cli"]).is_ok());
+    }
+    let web = stores.address("web", 3000)?;
+    let health = http::get(web, "/api/public/health")?;
+    assert_eq!((health.status, health.body.contains("4.16.0")), (200, true), "{health:?}");
+    // base64 of the two keys in the Compose file
+    let keys = "Basic cGstbGYtNmIxYzZlMGEtNWMwZS00YTRlLTlkNDMtMGE4ZjZmMWYzYzExOnNrLWxmLTJmM2Q3ZjhlLTBhNTktNGI1My04ZDhmLTdmMGMxZDJlM2Y0MA==";
+    let projects = http::send(web, "GET", "/api/public/projects", &[("Authorization", keys)], "")?;
+    assert_eq!((projects.status, projects.body.contains("\"images\"")), (200, true), "{projects:?}");
+
+    // The health commands see a lost database.
+    command::read(&stores.compose(["stop", "postgres"]))?;
+    assert_eq!(http::get(web, "/api/public/health?failIfDatabaseUnavailable=true")?.status, 503);
+    assert_eq!(http::get(web, "/api/public/health")?.status, 200);
+    stores.finish()
+}
