@@ -88,6 +88,9 @@ pub enum ParseProblem {
     /// Nesting beyond the parser's limit.
     #[error("the nesting is too deep")]
     TooDeep,
+    /// A tab before a key or a dash.
+    #[error("a tab is used as indentation")]
+    Tab,
     /// Anything else that the YAML parser refuses.
     #[error("{0}")]
     Syntax(String),
@@ -114,6 +117,7 @@ impl ParseProblem {
             Self::UndefinedAlias => "define the anchor (`&name`) above its first alias (`*name`)".into(),
             Self::CyclicAlias => "write that value out instead of the alias".into(),
             Self::AliasBomb { .. } | Self::TooDeep => "write the file without that many levels".into(),
+            Self::Tab => "indent with spaces, as YAML allows nothing else".into(),
             Self::Syntax(_) => "run `docker compose config` on the file and mend what it names".into(),
         }
     }
@@ -216,11 +220,14 @@ pub enum EditProblem {
         /// The last line, a marker.
         last: usize,
     },
+    /// An entry inside brackets was changed.
+    #[error("the managed entry that is marked by this anchor was changed by hand")]
+    EntryChanged,
     /// Something marked as ours where we never write.
-    #[error("a managed block stands where none was written")]
+    #[error("the mark of something managed stands where nothing was written")]
     Misplaced,
     /// The same part of ours twice.
-    #[error("a second managed block for `{section}` stands here")]
+    #[error("a second managed part of `{section}` stands here")]
     Repeated {
         /// The section.
         section: Section,
@@ -296,8 +303,13 @@ impl EditProblem {
             Self::ContentChanged { first, last } => format!(
                 "undo that change (own entries go below the end marker), or delete lines {first} to {last} whole"
             ),
-            Self::Misplaced => "delete the markers, or move the whole block back to where it was".into(),
-            Self::Repeated { .. } => "delete one of the two blocks with its markers".into(),
+            Self::EntryChanged => {
+                "undo that change (own entries go outside it), or delete the entry together with its anchor".into()
+            }
+            Self::Misplaced => {
+                "delete the markers or the anchor, or move what they mark back to where it was".into()
+            }
+            Self::Repeated { .. } => "delete one of the two with its markers or anchors".into(),
             Self::Alias { section } | Self::Inherited { section } => {
                 format!("write `{section}:` out at the top level, or choose the layout `separate`")
             }

@@ -77,9 +77,7 @@ impl Finder<'_> {
     }
 
     fn changed(&self, value: NodeId) -> Trouble {
-        let (tree, source) = (self.file.tree(), self.file.source());
-        let (start, end) = (tree.outer_start(value), tree.node(value).end);
-        (start, EditProblem::ContentChanged { first: source.line(start), last: source.line(end) })
+        (self.file.tree().outer_start(value), EditProblem::EntryChanged)
     }
 
     fn part(

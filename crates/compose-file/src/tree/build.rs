@@ -11,6 +11,9 @@ use crate::source::Source;
 /// Aliases may add this many nodes to what the file itself holds.
 const ALIAS_LIMIT: u64 = 1_000_000;
 
+/// A mapping with at most so many keys is short.
+const FEW: usize = 12;
+
 /// A problem and the byte at which it was met.
 type Trouble = (usize, ParseProblem);
 
@@ -56,7 +59,7 @@ pub(crate) fn build(source: &Source) -> Result<Tree, Trouble> {
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some(open) = builder.open.pop() {
                     builder.tree.nodes[open.id].end = range.end;
-                    builder.sizes.insert(open.id, open.size);
+                    builder.sizes[open.id] = open.size;
                     builder.check_keys(open.id, source)?;
                     builder.close(open.id);
                 }
@@ -84,8 +87,8 @@ struct Builder {
     tree: Tree,
     open: Vec<Open>,
     anchored: HashMap<usize, NodeId>,
-    /// How many nodes a collection has with its aliases followed.
-    sizes: HashMap<NodeId, u64>,
+    /// How many nodes each node stands for with its aliases followed.
+    sizes: Vec<u64>,
     alias_nodes: u64,
     documents: usize,
 }
@@ -105,7 +108,7 @@ impl Default for Builder {
             tree,
             open: Vec::new(),
             anchored: HashMap::new(),
-            sizes: HashMap::new(),
+            sizes: Vec::new(),
             alias_nodes: 0,
             documents: 0,
         }
@@ -116,6 +119,7 @@ impl Builder {
     fn add(&mut self, node: Node, anchor: usize, tag: Option<std::ops::Range<usize>>) -> NodeId {
         let id = self.tree.nodes.len();
         self.tree.nodes.push(node);
+        self.sizes.push(1);
         if anchor != 0 {
             self.anchored.insert(anchor, id);
         }
@@ -127,11 +131,7 @@ impl Builder {
 
     /// Hands a finished node to the collection around it.
     fn close(&mut self, id: NodeId) {
-        let size = match &self.tree.nodes[id].kind {
-            Kind::Alias { target } => self.sizes.get(target).copied().unwrap_or(1),
-            Kind::Scalar { .. } => 1,
-            _ => self.sizes.get(&id).copied().unwrap_or(1),
-        };
+        let size = self.sizes[id];
         let Some(parent) = self.open.last_mut() else {
             self.tree.root = Some(id);
             return;
@@ -154,29 +154,38 @@ impl Builder {
         if self.open.iter().any(|open| open.id == target) {
             return Err((start, ParseProblem::CyclicAlias));
         }
-        let size = self.sizes.get(&target).copied().unwrap_or(1);
+        let size = self.sizes[target];
         self.alias_nodes = self.alias_nodes.saturating_add(size);
         if self.alias_nodes > ALIAS_LIMIT {
             return Err((start, ParseProblem::AliasBomb { limit: ALIAS_LIMIT }));
         }
         self.tree.aliased.insert(target);
         let id = self.add(Node { kind: Kind::Alias { target }, start, end, has_tag: false }, 0, None);
+        self.sizes[id] = size;
         self.close(id);
         Ok(())
     }
 
     fn check_keys(&self, id: NodeId, source: &Source) -> Result<(), Trouble> {
         let Kind::Mapping { entries, .. } = &self.tree.nodes[id].kind else { return Ok(()) };
-        let mut seen: HashMap<&str, NodeId> = HashMap::with_capacity(entries.len());
-        for (key, _) in entries {
-            let Some(name) = self.tree.scalar(*key) else { continue };
-            if let Some(first) = seen.insert(name, *key) {
+        let names = || entries.iter().filter_map(|(key, _)| Some((self.tree.scalar(*key)?, *key)));
+        // Most mappings are short, and comparing a few names is quicker than hashing them.
+        let twice = if entries.len() <= FEW {
+            names().enumerate().find_map(|(index, (name, key))| {
+                names().take(index).find(|(other, _)| *other == name).map(|(_, first)| (name, first, key))
+            })
+        } else {
+            let mut seen = HashMap::with_capacity(entries.len());
+            names().find_map(|(name, key)| seen.insert(name, key).map(|first| (name, first, key)))
+        };
+        match twice {
+            None => Ok(()),
+            Some((name, first, key)) => {
                 let first_line = source.line(self.tree.nodes[first].start);
                 let problem = ParseProblem::DuplicateKey { key: shortened(name), first_line };
-                return Err((self.tree.nodes[*key].start, problem));
+                Err((self.tree.nodes[key].start, problem))
             }
         }
-        Ok(())
     }
 }
 
@@ -210,9 +219,7 @@ fn scan_problem(error: &ScanError) -> ParseProblem {
     match error.kind() {
         ErrorKind::UnknownAnchor => ParseProblem::UndefinedAlias,
         ErrorKind::RecursionLimitExceeded => ParseProblem::TooDeep,
-        ErrorKind::TabInBlockIndentation => {
-            ParseProblem::Syntax("a tab is used as indentation, where only spaces are allowed".into())
-        }
+        ErrorKind::TabInBlockIndentation => ParseProblem::Tab,
         _ => ParseProblem::Syntax(error.info()),
     }
 }

@@ -120,7 +120,7 @@ networks:
 fn reading_follows_aliases_and_merge_keys() {
     let file = parse(READABLE);
     let services: Vec<_> = file.services().into_iter().map(|service| (service.name, service.line)).collect();
-    let expected = [("ken", 15), ("worker", 17), ("job", 18), ("postgres", 20), ("twin", 22), ("extra", 10)];
+    let expected = [("ken", 16), ("worker", 18), ("job", 19), ("postgres", 21), ("twin", 23), ("extra", 11)];
     assert_eq!(services, expected.map(|(name, line)| (name.to_owned(), line)));
     assert_eq!(file.project_name().as_deref(), Some("${PROJECT:-ken}"));
     assert_eq!(file.includes(), ["a.yml", "b.yml", "c.yml", "d.yml"]);

@@ -14,6 +14,9 @@ const OURS: [&str; 7] =
 
 /// The failing input is printed; no files are left in the tree.
 fn cases(cases: u32) -> ProptestConfig {
+    // `PROPTEST_CASES` asks for more than what a usual run has time for.
+    let asked = ProptestConfig::default().cases;
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { asked } else { cases };
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
 
@@ -69,15 +72,15 @@ fn with_owner_line(
         ours => panic!("{ours:?}"),
     };
     // The boundary lies before the line with that index, that is after the line with that number.
-    if parts.iter().any(|part| part.contains(&boundary) && part.contains(&(boundary + 1))) {
+    let before_mark = boundary == 0 && original.starts_with('\u{feff}');
+    if before_mark || parts.iter().any(|part| part.contains(&boundary) && part.contains(&(boundary + 1))) {
         return None;
     }
+    let bare = |line: &str| line.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']).to_owned();
     let whole_lines_before = edited
         .changes
         .iter()
-        .filter(|change| {
-            change.line <= boundary && lines[change.line - 1].trim_end_matches(['\r', '\n']) == change.text
-        })
+        .filter(|change| change.line <= boundary && bare(lines[change.line - 1]) == change.text)
         .count();
     let original_lines: Vec<&str> = original.split_inclusive('\n').collect();
     let insert = |lines: &[&str], at: usize| {
