@@ -19,9 +19,9 @@ use crate::settings::{Role, Settings};
 use crate::store::{OpenError, Store, StoreError};
 
 /// How long readiness says no before connections are refused, so that somebody can see it.
-const NOT_READY: Duration = Duration::from_millis(300);
+const NOT_READY: Duration = Duration::from_millis(400);
 /// How long requests that are under way may take to finish.
-const IN_FLIGHT: Duration = Duration::from_millis(1_200);
+const IN_FLIGHT: Duration = Duration::from_millis(1_000);
 
 /// Why the server did not start.
 #[derive(Debug, Error)]

@@ -65,7 +65,12 @@ pub(crate) fn web(app: Arc<App>) -> Router {
             only(delete(traces::delete_many).on(MethodFilter::GET.or(MethodFilter::POST), gone)),
         )
         .route("/traces/{id}", only(delete(traces::delete_one).on(MethodFilter::GET, gone)));
-    let api = GONE.iter().fold(api, |api, (path, methods)| api.route(path, only(on(*methods, gone))));
+    let api = GONE.iter().fold(api, |api, (path, methods)| {
+        let routes = on(*methods, gone);
+        // Other methods live on there in Langfuse.
+        let lives_on = matches!(*path, "/scores" | "/scores/{id}" | "/dataset-run-items");
+        api.route(path, if lives_on { routes.fallback(not_offered) } else { only(routes) })
+    });
     Router::new()
         .route("/", get(page::status))
         .nest("/api/public", api)
@@ -127,6 +132,10 @@ async fn unknown_api(uri: Uri) -> Response {
     if !is_langfuse {
         return html(StatusCode::NOT_FOUND, page::NOT_FOUND.to_owned());
     }
+    not_offered().await
+}
+
+async fn not_offered() -> Response {
     json(
         StatusCode::NOT_IMPLEMENTED,
         &json!({ "message": "langfuse-local does not offer this route", "error": "NotImplementedError" }),

@@ -185,28 +185,25 @@ const MAX_ENVIRONMENTS: usize = 100;
 
 fn limit(text: Option<&str>) -> Result<u32, Value> {
     let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(DEFAULT_LIMIT) };
-    let issue = |members: Value| {
-        let mut issue = members;
-        issue["path"] = json!(["limit"]);
-        issue
-    };
     let Some(number) = text.trim().parse::<f64>().ok().filter(|number| number.is_finite()) else {
-        return Err(issue(json!({ "expected": "number", "code": "invalid_type", "received": "NaN",
-            "message": "Invalid input: expected number, received NaN" })));
+        return Err(
+            json!({ "expected": "number", "code": "invalid_type", "received": "NaN", "path": ["limit"],
+            "message": "Invalid input: expected number, received NaN" }),
+        );
     };
     if number > f64::from(MAX_LIMIT) {
-        return Err(issue(
-            json!({ "origin": "number", "code": "too_big", "maximum": MAX_LIMIT, "inclusive": true,
-            "message": format!("Too big: expected number to be <={MAX_LIMIT}") }),
-        ));
+        return Err(json!({ "origin": "number", "code": "too_big", "maximum": MAX_LIMIT, "inclusive": true,
+            "path": ["limit"], "message": format!("Too big: expected number to be <={MAX_LIMIT}") }));
     }
     if number < 0.0 {
-        return Err(issue(json!({ "origin": "number", "code": "too_small", "minimum": 0, "inclusive": true,
-            "message": "Too small: expected number to be >=0" })));
+        return Err(json!({ "origin": "number", "code": "too_small", "minimum": 0, "inclusive": true,
+            "path": ["limit"], "message": "Too small: expected number to be >=0" }));
     }
     if number.fract() != 0.0 {
-        return Err(issue(json!({ "expected": "int", "format": "safeint", "code": "invalid_type",
-            "message": "Invalid input: expected int, received number" })));
+        return Err(
+            json!({ "expected": "int", "format": "safeint", "code": "invalid_type", "path": ["limit"],
+            "message": "Invalid input: expected int, received number" }),
+        );
     }
     Ok(number as u32)
 }

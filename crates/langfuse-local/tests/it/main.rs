@@ -1,0 +1,13 @@
+//! The server over real HTTP, on free ports and in folders of its own.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
+
+mod durability;
+mod environment;
+mod ingestion;
+mod listing;
+mod object_storage;
+mod properties;
+mod replay;
+mod support;
+mod worker_health;
