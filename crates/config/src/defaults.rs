@@ -31,7 +31,7 @@ impl Policy {
             exposure: Exposure::Private { bind: BIND, port: PORT, ssh_target: None },
             storage: Storage::Minio { bucket: BUCKET.into() },
             postgres: Postgres::Ken { database: "langfuse".into(), role: "langfuse".into() },
-            clickhouse: Clickhouse::Container { user: "langfuse".into(), database: "langfuse".into() },
+            clickhouse: Clickhouse::Container { user: "langfuse".into(), database: "default".into() },
             redis: Redis::Container,
             langfuse: Langfuse {
                 org_id: "ken".into(),

@@ -10,20 +10,51 @@
 //! | `defaults` | the value of every key that is not given |
 //! | `needs` | what follows from a policy: its secrets, its origin |
 //! | `bytes`, `image`, `sso` | small types that read themselves from text |
+//! | `read`, `sections` | from TOML to the types |
+//! | `names`, `mask` | what names must look like, and which values may be shown |
 
 mod bytes;
 mod defaults;
+mod finding;
 mod image;
+mod load;
+mod mask;
 mod names;
 mod needs;
 mod policy;
+mod read;
+mod sections;
 mod sso;
 
+use std::path::Path;
+
 pub use bytes::Bytes;
+pub use finding::{Finding, PolicyError};
 pub use image::{ImageRef, Version};
+pub use load::{LoadError, load};
 pub use needs::{origin_url, secrets_needed};
 pub use policy::{
     Clickhouse, Exposure, Gates, Images, Ken, Langfuse, Layout, Limits, Policy, Postgres, Profile,
     PullPolicy, Redis, Resources, Retention, Sizing, SizingMode, Storage,
 };
 pub use sso::{Sso, SsoProvider};
+
+/// Turns the text of a policy into the policy. `origin` is where the text is from, for the error. An empty text is the
+/// default for production.
+///
+/// # Errors
+/// [`PolicyError`] with everything that is wrong.
+pub fn parse(text: &str, origin: &Path) -> Result<Policy, PolicyError> {
+    let mut reader = read::Reader::new(text);
+    let (document, errors) = toml::de::DeTable::parse_recoverable(text);
+    for error in &errors {
+        reader.syntax(error);
+    }
+    // What was made of a text that is not TOML is a guess, and findings about a guess mislead.
+    let policy = errors.is_empty().then(|| sections::policy(&mut reader, document.get_ref()));
+    let findings = reader.into_findings();
+    match policy {
+        Some(policy) if findings.is_empty() => Ok(policy),
+        _ => Err(PolicyError { origin: origin.to_owned(), findings }),
+    }
+}
