@@ -1,0 +1,43 @@
+//! From arguments to a session: policy, site, engine.
+
+use ken_config::Policy;
+use ken_deploy::clock::SystemClock;
+use ken_deploy::engine::DockerEngine;
+use ken_deploy::rollout::{Session, site};
+use ken_deploy::site::Site;
+
+use crate::exit::{Exit, Failure};
+use crate::flags::TargetArgs;
+
+/// Policy and site of a command.
+pub(super) struct Target {
+    pub(super) policy: Policy,
+    pub(super) policy_text: String,
+    pub(super) site: Site,
+}
+
+impl Target {
+    /// Reads the policy and finds Ken's file.
+    pub(super) fn read(args: &TargetArgs) -> Result<Self, Failure> {
+        let policy =
+            ken_config::load(&args.policy).map_err(|error| Failure::new(Exit::Input, error.into()))?;
+        let policy_text = std::fs::read_to_string(&args.policy).unwrap_or_default();
+        let file = args.stack.as_ref().unwrap_or(&policy.ken.compose_file);
+        let site = site(file)?;
+        Ok(Self { policy, policy_text, site })
+    }
+
+    pub(super) fn session<'a>(
+        self,
+        engine: &'a DockerEngine,
+        clock: &'a SystemClock,
+    ) -> Session<'a, DockerEngine, SystemClock> {
+        Session { engine, clock, policy: self.policy, policy_text: self.policy_text, site: self.site }
+    }
+}
+
+/// Connects to the engine that `DOCKER_HOST` names, or to the local one.
+pub(super) async fn engine() -> Result<DockerEngine, Failure> {
+    let host = std::env::var("DOCKER_HOST").ok();
+    Ok(DockerEngine::connect(host.as_deref()).await?)
+}
