@@ -3,7 +3,7 @@
 use url::Url;
 
 /// Longer values tell nobody more.
-const LONGEST: usize = 120;
+const LONGEST: usize = 160;
 
 /// Words in a key that say that its value is secret.
 const SECRET_WORDS: [&str; 11] = [
@@ -54,13 +54,16 @@ pub(crate) fn is_secret_name(key: &str) -> bool {
 pub(crate) fn shown(text: &str) -> Option<String> {
     // Whoever pastes a line break into a value may have pasted more than meant.
     let text = text.lines().next().unwrap_or_default();
+    // A digest is no host, and what stands before it no password.
+    let without_digest =
+        text.split_once("@sha256:").filter(|(_, hex)| hex.len() == 64).map_or(text, |(name, _)| name);
     let masked = match text.split_once("://") {
         Some((scheme, _)) if !is_plain_url(text) => {
             let scheme = if is_scheme(scheme) { scheme } else { "" };
             format!("{scheme}://…")
         }
         // `user:password@host`, with or without what should stand before it.
-        None if text.find('@').is_some_and(|at| text[..at].contains(':')) => return None,
+        None if without_digest.find('@').is_some_and(|at| text[..at].contains(':')) => return None,
         _ => text.to_owned(),
     };
     let mut short: String = masked.chars().take(LONGEST).filter(|c| !c.is_control()).collect();

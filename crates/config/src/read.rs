@@ -66,6 +66,10 @@ impl<T> Field<T> {
         }
     }
 
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused)
+    }
+
     pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
@@ -107,7 +111,7 @@ impl<'t> Reader<'t> {
     pub(crate) fn syntax(&mut self, error: &toml::de::Error) {
         let (line, column) = error.span().map_or((None, None), |span| self.position(span.start));
         // The error's own display would quote the line, and the line may hold anything.
-        let problem = format!("the text is not TOML: {}", first_words(error.message()));
+        let problem = format!("the text is not TOML: {}", first_line(error.message()));
         self.findings.push(Finding {
             key_path: String::new(),
             line,
@@ -188,7 +192,7 @@ impl<'t> Reader<'t> {
         rule: fn(&str) -> bool,
     ) -> Field<String> {
         self.text(section, key, expected, |text| {
-            if rule(text) { Ok(text.to_owned()) } else { Err("is not a valid name".into()) }
+            if rule(text) { Ok(text.to_owned()) } else { Err("is not valid".into()) }
         })
     }
 
@@ -204,7 +208,7 @@ impl<'t> Reader<'t> {
         self.text(section, key, &expected, |text| {
             choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or_else(|| {
                 match nearest(text, words.iter().copied()) {
-                    Some(word) => format!("is not known; did you mean `{word}`?"),
+                    Some(word) => format!("is not known (did you mean `{word}`?)"),
                     None => "is not known".to_owned(),
                 }
             })
@@ -371,7 +375,7 @@ impl<'t> Reader<'t> {
                 continue;
             }
             let problem = match nearest(name, section.known.iter().copied()) {
-                Some(known) => format!("is not known; did you mean `{known}`?"),
+                Some(known) => format!("is not known (did you mean `{known}`?)"),
                 None => "is not known".to_owned(),
             };
             let mut known = section.known.clone();
@@ -417,9 +421,9 @@ impl<'d> Section<'d> {
     }
 }
 
-/// The parser's first line, without what it may quote.
-fn first_words(message: &str) -> String {
-    message.lines().next().unwrap_or_default().split('`').next().unwrap_or_default().trim().to_owned()
+/// The parser's first line; its sentences are fixed and quote nothing of the text.
+fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or_default().trim()
 }
 
 fn with_article(type_name: &str) -> String {

@@ -165,7 +165,7 @@ fn settings(
             None => {
                 let suffixes: Vec<&str> = known.iter().map(|setting| setting.suffix).collect();
                 let hint = nearest(&key, suffixes.iter().copied())
-                    .map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+                    .map_or_else(String::new, |near| format!(" (did you mean `{near}`?)"));
                 let place = if mask::is_secret_name(&key) { place } else { place.without_value() };
                 reader.fault(
                     &place,

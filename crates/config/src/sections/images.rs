@@ -53,7 +53,9 @@ pub(super) fn images(
     at_least(reader, &redis, FIRST_REDIS, "Redis or Valkey", "is too old for Langfuse's queues");
 
     let registry = registry.into_option();
-    let place = web.place().or(worker.place()).cloned();
+    // Beside one that is refused the other cannot be judged.
+    let judged = !web.is_refused() && !worker.is_refused();
+    let place = web.place().or(worker.place()).filter(|_| judged).cloned();
     let or = |field: Field<ImageRef>, default| field.or(mirrored(registry.as_deref(), default));
     let images = Images {
         web: or(web, default.web),
@@ -67,7 +69,11 @@ pub(super) fn images(
         let of = |image: &ImageRef| image.tag.clone().unwrap_or_else(|| "none".into());
         reader.fault(
             &place,
-            format!("web has tag {} and worker has tag {}", of(&images.web), of(&images.worker)),
+            format!(
+                "does not fit the other: web has tag {} and worker has tag {}",
+                of(&images.web),
+                of(&images.worker)
+            ),
             "the same version for images.web and images.worker",
         );
     }

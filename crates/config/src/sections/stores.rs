@@ -151,7 +151,7 @@ pub(super) fn clickhouse(reader: &mut Reader<'_>, root: &mut Section<'_>, defaul
     let form = "letters, digits and `_`, with a letter at the beginning";
     let user = reader.name(&mut section, "user", form, names::is_clickhouse_name);
     let database = reader.text(&mut section, "database", form, |text| match () {
-        () if !names::is_clickhouse_name(text) => Err("is not a valid name".to_owned()),
+        () if !names::is_clickhouse_name(text) => Err("is not valid".to_owned()),
         () if matches!(text.to_lowercase().as_str(), "system" | "information_schema") => {
             Err("belongs to ClickHouse itself".to_owned())
         }
