@@ -72,8 +72,7 @@ fn with_owner_line(
         ours => panic!("{ours:?}"),
     };
     // The boundary lies before the line with that index, that is after the line with that number.
-    let before_mark = boundary == 0 && original.starts_with('\u{feff}');
-    if before_mark || parts.iter().any(|part| part.contains(&boundary) && part.contains(&(boundary + 1))) {
+    if parts.iter().any(|part| part.contains(&boundary) && part.contains(&(boundary + 1))) {
         return None;
     }
     let bare = |line: &str| line.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']).to_owned();
@@ -85,7 +84,13 @@ fn with_owner_line(
     let original_lines: Vec<&str> = original.split_inclusive('\n').collect();
     let insert = |lines: &[&str], at: usize| {
         let (before, after) = lines.split_at(at);
-        format!("{}{line}{}", before.concat(), after.concat())
+        // A byte-order mark stays at the beginning.
+        let (mark, before) = match before.concat() {
+            before if before.is_empty() && original.starts_with('\u{feff}') => ("\u{feff}", before),
+            before => ("", before),
+        };
+        let after = after.concat();
+        format!("{mark}{before}{line}{}", after.strip_prefix(mark).unwrap_or(&after))
     };
     let expected = insert(&original_lines, boundary - whole_lines_before);
     let edited = insert(&lines, boundary);

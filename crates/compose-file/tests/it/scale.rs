@@ -76,7 +76,7 @@ fn time_grows_with_size_only() {
         }),
     ];
     for (name, make) in kinds {
-        let (small, large) = (make(10_000), make(100_000));
+        let (small, large) = (make(5_000), make(50_000));
         let (small_time, large_time) = (time(|| parse_and_edit(&small)), time(|| parse_and_edit(&large)));
         println!(
             "{name}: {small_time:?} for {} KiB, {large_time:?} for {} KiB",
