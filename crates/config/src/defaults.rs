@@ -77,6 +77,9 @@ fn images() -> Images {
 }
 
 /// Together they stay within the machine that [`Sizing`] asks for; limits are ceilings, not reservations.
+/// What Langfuse advises for ClickHouse.
+const OPEN_FILES: u32 = 262_144;
+
 fn resources(profile: Profile) -> Resources {
     let limits = |mib, cpus| Limits { memory: Bytes::from_mib(mib), cpus };
     match profile {
@@ -86,6 +89,7 @@ fn resources(profile: Profile) -> Resources {
             clickhouse: limits(6144, 3.0),
             redis: limits(1024, 1.0),
             minio: limits(1024, 1.0),
+            open_files: OPEN_FILES,
         },
         Profile::Staging => Resources {
             web: limits(2048, 2.0),
@@ -93,6 +97,7 @@ fn resources(profile: Profile) -> Resources {
             clickhouse: limits(4096, 2.0),
             redis: limits(512, 1.0),
             minio: limits(512, 1.0),
+            open_files: OPEN_FILES,
         },
         Profile::Dev => Resources {
             web: limits(1536, 2.0),
@@ -100,6 +105,7 @@ fn resources(profile: Profile) -> Resources {
             clickhouse: limits(2048, 2.0),
             redis: limits(256, 0.5),
             minio: limits(512, 0.5),
+            open_files: OPEN_FILES,
         },
     }
 }

@@ -271,6 +271,8 @@ pub struct Resources {
     pub redis: Limits,
     /// MinIO.
     pub minio: Limits,
+    /// Files that ClickHouse may hold open; its merges need many.
+    pub open_files: u32,
 }
 
 /// Limits of one container.

@@ -76,9 +76,10 @@ impl KenView {
                 view.networks.insert(key.clone(), text(&network["name"]).unwrap_or_else(|| key.clone()));
             }
         }
+        let configs = our_configs(resolved);
         for section in ["volumes", "configs", "secrets"] {
             for (key, value) in entries(&resolved[section]) {
-                if !is_ours(value) {
+                if !is_ours(value) && !configs.contains(key) {
                     view.other_keys.insert(key.clone());
                 }
             }
@@ -104,13 +105,14 @@ impl KenView {
 /// Ken's part of a resolved model, for comparison: what is not ours, and nothing that an added file changes.
 #[must_use]
 pub fn owners_part(resolved: &Value) -> Value {
+    let configs = our_configs(resolved);
     let mut out = serde_json::Map::new();
     for section in ["name", "services", "networks", "volumes", "configs", "secrets"] {
         match &resolved[section] {
             Value::Object(map) => {
                 let kept: serde_json::Map<_, _> = map
                     .iter()
-                    .filter(|(_, value)| !is_ours(value))
+                    .filter(|(key, value)| !is_ours(value) && !(section == "configs" && configs.contains(*key)))
                     .map(|(key, value)| (key.clone(), value.clone()))
                     .collect();
                 // A section that holds only ours is, to its owner, an absent one.
@@ -150,8 +152,16 @@ fn walk(before: &Value, after: &Value, path: &str, found: &mut Vec<String>) {
 }
 
 fn is_ours(value: &Value) -> bool {
-    // Configs carry no labels through every Compose version; they are told by the extension field.
-    value["labels"].get(STACK_LABEL).is_some() || value.get("x-ken-langfuse").is_some()
+    value["labels"].get(STACK_LABEL).is_some()
+}
+
+/// Keys of our configs. Compose warns about a label on one, so they are known by the services that use them.
+fn our_configs(resolved: &Value) -> BTreeSet<String> {
+    entries(&resolved["services"])
+        .filter(|(_, service)| is_ours(service))
+        .flat_map(|(_, service)| service["configs"].as_array().into_iter().flatten())
+        .filter_map(|config| text(&config["source"]))
+        .collect()
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -196,8 +206,9 @@ mod tests {
     fn ours_is_left_out_and_a_change_of_kens_is_named() {
         let before = resolved();
         let mut after = resolved();
-        after["services"]["langfuse-web"] = json!({"labels": {STACK_LABEL: "docker"}});
-        after["configs"] = json!({"langfuse-redis": {"x-ken-langfuse": true}});
+        after["services"]["langfuse-redis"] =
+            json!({"labels": {STACK_LABEL: "docker"}, "configs": [{"source": "langfuse-redis"}]});
+        after["configs"] = json!({"langfuse-redis": {"content": "x"}});
         assert_eq!(differences(&owners_part(&before), &owners_part(&after)), Vec::<String>::new());
         assert_eq!(KenView::from_resolved(&after), KenView::from_resolved(&before));
         after["services"]["ken"]["environment"] = json!({"A": "secret"});

@@ -1,14 +1,15 @@
 //! Everything that can be checked before anything changes: a pure function of what was seen.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::MetadataExt;
 
-use ken_config::{Bytes, Policy, Profile, SizingMode};
+use ken_config::{Policy, SizingMode};
 
 use crate::database::{DatabaseSeen, OLDEST_SERVER};
 use crate::engine::{COMPOSE_OLDEST, Container, Health, ImageState, PortState, major_minor};
 use crate::inventory::Inventory;
 use crate::journal::State;
-use crate::report::{Check, Finding};
+use crate::report::{Check, Finding, bytes};
 use crate::site::Site;
 use crate::stack::{Network, Stack};
 
@@ -99,7 +100,7 @@ fn machine(input: &PreflightInput<'_>) -> Vec<Check> {
             engine.memory >= memory_floor,
             "memory",
             "enough memory",
-            Bytes(engine.memory).to_string(),
+            bytes(engine.memory),
             format!("at least {}", sizing.memory),
             "use a larger machine, or set sizing.memory to what you accept",
         )),
@@ -107,8 +108,8 @@ fn machine(input: &PreflightInput<'_>) -> Vec<Check> {
             limits <= engine.memory,
             "memory-limits",
             "the services' memory limits fit the machine beside each other",
-            Bytes(limits).to_string(),
-            format!("at most {}", Bytes(engine.memory)),
+            bytes(limits),
+            format!("at most {}", bytes(engine.memory)),
             "lower resources.*.memory in the policy",
         )
         .advised(),
@@ -118,7 +119,7 @@ fn machine(input: &PreflightInput<'_>) -> Vec<Check> {
             free >= sizing.disk.0 || has_data(input),
             "disk",
             "enough room for images and data",
-            format!("{} free under {}", Bytes(free), engine.root.display()),
+            format!("{} free under {}", bytes(free), engine.root.display()),
             format!("at least {}", sizing.disk),
             "free space or attach a larger disk, or set sizing.disk to what you accept",
         )),
@@ -293,18 +294,14 @@ fn images(input: &PreflightInput<'_>) -> Check {
             _ => None,
         })
         .collect();
-    let check = Check::that(
+    Check::that(
         missing.is_empty(),
         "images",
         "every image is here or can be fetched",
         if missing.is_empty() { format!("{0} of {0} resolvable", images.len()) } else { missing.join("; ") },
         "all",
         "correct images.* in the policy, log in to the registry (docker login), or set images.registry to a mirror",
-    );
-    if input.policy.profile == Profile::Dev || check.finding == Finding::Failed {
-        return check;
-    }
-    check
+    )
 }
 
 fn own_folder(input: &PreflightInput<'_>) -> Check {
@@ -317,9 +314,22 @@ fn own_folder(input: &PreflightInput<'_>) -> Check {
             false,
             id,
             title,
-            format!("{} free", Bytes(free)),
-            format!("at least {}", Bytes(SITE_ROOM)),
+            format!("{} free", bytes(free)),
+            format!("at least {}", bytes(SITE_ROOM)),
             format!("free space on the file system of {}", folder.display()),
+        );
+    }
+    let owner = std::fs::metadata(input.site.ken_file()).map(|m| m.uid()).ok();
+    let me = rustix::process::geteuid().as_raw();
+    if let Some(owner) = owner.filter(|owner| *owner != me) {
+        // Files of ours that Ken's people cannot read would break their own `docker compose up`.
+        return Check::that(
+            false,
+            id,
+            title,
+            format!("Ken's Compose file belongs to user {owner}, this runs as user {me}"),
+            "the same user",
+            format!("run this as user {owner} (sudo -u '#{owner}' …)"),
         );
     }
     let existing = folder.ancestors().find(|p| p.exists()).unwrap_or(input.site.ken_directory());

@@ -45,7 +45,9 @@ pub(crate) fn generate(requirement: Requirement) -> Result<Secret, NoRandomness>
         Requirement::Base64Of32 => {
             base64::engine::general_purpose::STANDARD.encode(bytes::<32>()?.as_slice())
         }
-        Requirement::Password | Requirement::Printable => alphanumeric(PASSWORD_LENGTH)?.to_string(),
+        Requirement::Password | Requirement::Printable | Requirement::Foreign | Requirement::ForeignInUrl => {
+            alphanumeric(PASSWORD_LENGTH)?.to_string()
+        }
         Requirement::Key(prefix) => {
             let id = uuid::Builder::from_random_bytes(*bytes::<16>()?).into_uuid();
             format!("{prefix}{id}")

@@ -19,6 +19,10 @@ pub enum Requirement {
     UserPassword,
     /// At least one printable ASCII character; chosen elsewhere.
     Printable,
+    /// At least 8 printable ASCII characters: the password of a store that is not ours.
+    Foreign,
+    /// The same, where Langfuse pastes it into a URL without encoding.
+    ForeignInUrl,
 }
 
 /// A secret of the stack.
@@ -152,6 +156,17 @@ impl SecretName {
         }
     }
 
+    /// What its value must look like when it comes from there: a store that is not ours has the password that its
+    /// owner chose.
+    #[must_use]
+    pub fn requirement_from(self, origin: Origin) -> Requirement {
+        match (self, origin) {
+            (Self::PostgresPassword | Self::RedisPassword, Origin::Provided) => Requirement::Foreign,
+            (Self::ClickhousePassword, Origin::Provided) => Requirement::ForeignInUrl,
+            _ => self.requirement(),
+        }
+    }
+
     pub(crate) fn from_key(key: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|name| name.key() == key)
     }
@@ -189,6 +204,10 @@ impl Requirement {
                 .is_some_and(|id| id.get_version_num() == 4),
             Self::UserPassword => value.len() >= 16 && printable(b"'\"\\`$"),
             Self::Printable => !value.is_empty() && printable(b"'\""),
+            Self::Foreign => value.len() >= 8 && printable(b"'\"\\"),
+            Self::ForeignInUrl => {
+                value.len() >= 8 && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
+            }
         };
         if holds { None } else { Some(self.describe()) }
     }
@@ -206,6 +225,12 @@ impl Requirement {
                 "it must be at least 16 printable characters without quotes, backslash and dollar"
             }
             Self::Printable => "it must be printable ASCII without quotes",
+            Self::Foreign => {
+                "it must be at least 8 printable ASCII characters without quotes and backslashes"
+            }
+            Self::ForeignInUrl => {
+                "it must be at least 8 letters, digits and `-._~`, which stay themselves in a URL"
+            }
         }
     }
 }

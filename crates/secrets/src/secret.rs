@@ -52,6 +52,12 @@ impl Eq for Secret {}
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SecretSet(BTreeMap<SecretName, Secret>);
 
+impl FromIterator<(SecretName, Secret)> for SecretSet {
+    fn from_iter<I: IntoIterator<Item = (SecretName, Secret)>>(secrets: I) -> Self {
+        Self(secrets.into_iter().collect())
+    }
+}
+
 impl SecretSet {
     /// The value of a name.
     #[must_use]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use crate::generate::{NoRandomness, generate};
+use crate::write::remove_leftovers;
 use crate::{GitState, Need, Origin, Secret, SecretName, SecretSet, WriteError, git_tracked, write_private};
 
 const FILE: &str = "secrets.env";
@@ -97,6 +98,16 @@ pub enum InitError {
         file: PathBuf,
         /// Which.
         names: Vec<SecretName>,
+    },
+    /// One that is ours to make was chosen by somebody, and our own services cannot take it.
+    #[error("the value of {name} in {} does not fit: {rule}", file.display())]
+    Unfit {
+        /// Where it is.
+        file: PathBuf,
+        /// Which.
+        name: SecretName,
+        /// What is asked of it.
+        rule: &'static str,
     },
     /// No randomness.
     #[error("cannot make secrets: {0}")]
@@ -237,7 +248,8 @@ impl SecretStore {
         if found.len() > LIMIT {
             return Err(LoadError::NotAFile { path, what: "larger than a file of secrets can be" });
         }
-        let mut bytes = Zeroizing::new(Vec::new());
+        // Room for everything at once: a growing buffer would leave unwiped copies behind.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT as usize + 2));
         file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(io)?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => Ok(Some(Zeroizing::new(text.to_owned()))),
@@ -258,7 +270,8 @@ impl SecretStore {
                 line.split_once('=').ok_or_else(|| wrong("this is no NAME=value line".to_owned()))?;
             let name = SecretName::from_key(key.trim())
                 .ok_or_else(|| wrong("the name before `=` is none of the known ones".to_owned()))?;
-            if let Some(violation) = name.requirement().violation(value.trim()) {
+            // Whose store it is stands in the policy; what its owner may choose passes here.
+            if let Some(violation) = name.requirement_from(Origin::Provided).violation(value.trim()) {
                 return Err(wrong(format!("the value of {name} is not right: {violation}")));
             }
             if set.get(name).is_some() {
@@ -277,6 +290,9 @@ impl SecretStore {
         let set = self.load()?;
         let state = |need: &Need| {
             let Some(value) = set.get(need.name) else { return SecretState::Missing };
+            if let Some(why) = need.name.requirement_from(need.origin).violation(value.expose()) {
+                return SecretState::Weak { why: why.to_owned() };
+            }
             let twin = set.iter().find(|(name, other)| *name != need.name && *other == value);
             match twin {
                 Some((name, _)) => SecretState::Weak { why: format!("it is the same as {name}") },
@@ -297,6 +313,12 @@ impl SecretStore {
     /// [`InitError`]; nothing was written then.
     pub fn init(&self, needs: &[Need], data_exists: bool) -> Result<Vec<Outcome>, InitError> {
         let mut set = self.load()?;
+        for need in needs {
+            let rule = need.name.requirement_from(need.origin);
+            if let Some(rule) = set.get(need.name).and_then(|value| rule.violation(value.expose())) {
+                return Err(InitError::Unfit { file: self.file(), name: need.name, rule });
+            }
+        }
         let missing = |origin: Origin| -> Vec<SecretName> {
             needs.iter().filter(|n| n.origin == origin && set.get(n.name).is_none()).map(|n| n.name).collect()
         };
@@ -316,6 +338,7 @@ impl SecretStore {
         for name in &make {
             set.insert(*name, generate(name.requirement())?);
         }
+        remove_leftovers(&self.dir)?;
         if !make.is_empty() {
             write_private(&self.dir.join(".gitignore"), b"*\n")?;
             let mut text = Zeroizing::new(String::from(HEADER));

@@ -28,6 +28,25 @@ pub enum WriteError {
     },
 }
 
+/// How the files begin that are not in their place yet.
+const STAGED: &str = ".new-";
+
+/// Removes what killed writers left in a folder: such files hold secrets too. No writer may be at work.
+pub(crate) fn remove_leftovers(folder: &Path) -> Result<(), WriteError> {
+    let io = |source| WriteError::Io { operation: "tidy", path: folder.to_owned(), source };
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(io)?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(io)?;
+        if entry.file_name().as_encoded_bytes().starts_with(STAGED.as_bytes()) {
+            std::fs::remove_file(entry.path()).map_err(io)?;
+        }
+    }
+    Ok(())
+}
+
 /// Writes `bytes` to a file with mode 0600 in a folder with mode 0700, which is made if need be.
 ///
 /// Killed at any instant it leaves the old file or the new one, never a part.
@@ -46,10 +65,13 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
         }
         _ => {}
     }
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if let Some(above) = folder.parent() {
+        std::fs::create_dir_all(above).map_err(io("make the folder of"))?;
+    }
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io("make the folder of"))?;
     let mut staged = tempfile::Builder::new()
-        .prefix(".new-")
+        .prefix(STAGED)
         .permissions(Permissions::from_mode(0o600))
         .tempfile_in(folder)
         .map_err(io("write beside"))?;

@@ -97,6 +97,45 @@ fn what_belongs_to_others_must_be_provided() {
 }
 
 #[test]
+fn the_owner_of_a_store_chooses_its_password_and_ours_are_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SecretStore::at(folder.path().join("secrets"));
+    write_private(&store.file(), b"POSTGRES_PASSWORD=p@ss/w:rd#%\n").unwrap();
+    let mut needs = needs();
+    needs[3].origin = Origin::Provided;
+    store.init(&needs, false).unwrap();
+    assert!(store.check(&needs).unwrap().iter().all(|s| s.state == SecretState::Present));
+    needs[3].origin = Origin::Generated;
+    assert!(matches!(store.check(&needs).unwrap()[3].state, SecretState::Weak { .. }));
+    let error = store.init(&needs, false).unwrap_err();
+    assert!(matches!(error, InitError::Unfit { name: SecretName::PostgresPassword, .. }), "{error}");
+    assert!(!error.to_string().contains("p@ss"), "{error}");
+}
+
+#[test]
+fn what_a_killed_writer_left_is_removed() {
+    let (_folder, store) = made();
+    fs::write(store.dir().join(".new-abcdef"), "SALT=half").unwrap();
+    store.init(&needs(), true).unwrap();
+    let mut left: Vec<_> =
+        fs::read_dir(store.dir()).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    left.sort();
+    assert_eq!(left, [".gitignore", "secrets.env"]);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_changes_nothing() {
+    // Root may write anywhere: a file in the folder's place refuses root too.
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("secrets"), "x").unwrap();
+    let store = SecretStore::at(folder.path().join("secrets"));
+    assert!(matches!(store.init(&needs(), false), Err(InitError::Load(LoadError::Io { .. }))));
+    assert_eq!(fs::read_to_string(folder.path().join("secrets")).unwrap(), "x");
+    let store = SecretStore::at("/proc/no-such-folder/secrets");
+    assert!(matches!(store.init(&needs(), false), Err(InitError::Write(_))));
+}
+
+#[test]
 fn a_file_that_others_can_read_is_refused() {
     let (_folder, store) = made();
     fs::set_permissions(store.file(), Permissions::from_mode(0o640)).unwrap();
@@ -130,7 +169,9 @@ fn a_wrong_line_is_named_and_never_quoted() {
         ("SALT=hunter2hunter2\n", "SALT"),
         ("hunter2hunter2\n", "NAME=value"),
         ("hunter2hunter2=x\n", "known"),
-        ("REDIS_PASSWORD=hunter2hunter2hunter2hunter2hunter2@\n", "letters and digits"),
+        ("MINIO_PASSWORD=hunter2hunter2hunter2hunter2hunter2@\n", "letters and digits"),
+        ("CLICKHOUSE_PASSWORD=hunter2@hunter2\n", "in a URL"),
+        ("REDIS_PASSWORD=hunter2\n", "at least 8"),
         (&format!("ENCRYPTION_KEY={}\n", "0".repeat(64)), "not all zero"),
     ] {
         write_private(&store.file(), format!("# comment\n{text}").as_bytes()).unwrap();

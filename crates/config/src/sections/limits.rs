@@ -27,6 +27,7 @@ pub(super) fn resources(reader: &mut Reader<'_>, root: &mut Section<'_>, default
         clickhouse: limits("clickhouse", 1024, default.clickhouse),
         redis: limits("redis", 64, default.redis),
         minio: limits("minio", 128, default.minio),
+        open_files: reader.integer(&mut section, "open_files", 1024..=1_048_576).or(default.open_files),
     };
     reader.finish(&section);
     resources

@@ -289,7 +289,7 @@ impl FakeEngine {
             environment.insert(name.clone(), value.as_str().unwrap_or_default().to_owned());
         }
         for file in definition["env_file"].as_array().into_iter().flatten() {
-            let name = file.as_str().unwrap_or_default();
+            let name = file.as_str().or_else(|| file["path"].as_str()).unwrap_or_default();
             let candidates = [project.directory.join(name), project.directory.join("langfuse").join(name)];
             let found = candidates.iter().find_map(|p| std::fs::read_to_string(p).ok()).unwrap_or_default();
             for line in found.lines().filter(|l| !l.starts_with('#')) {

@@ -102,7 +102,7 @@ fn configs(stack: &Stack) -> impl Iterator<Item = (String, Value)> {
         .services
         .iter()
         .flat_map(|s| &s.configs)
-        .map(|c| (c.key.clone(), json!({ "content": text(&c.content), "x-ken-langfuse": true })))
+        .map(|c| (c.key.clone(), json!({ "content": text(&c.content) })))
 }
 
 fn service(stack: &Stack, service: &Service, folder: &str) -> Value {
@@ -133,7 +133,9 @@ fn service(stack: &Stack, service: &Service, folder: &str) -> Value {
         );
     }
     if service.secret_environment().next().is_some() {
-        put("env_file", json!([format!("{folder}secrets/{}.env", service.role)]));
+        // Not required, so that Ken's own `docker compose up` never fails for a file of ours that somebody removed.
+        let path = format!("{folder}secrets/{}.env", service.role);
+        put("env_file", json!([{ "path": path, "required": false }]));
     }
     let plain: Vec<_> = service
         .environment

@@ -6,4 +6,4 @@ mod text;
 
 pub use check::{Check, Finding};
 pub use event::{Event, NextStep, SCHEMA, Sink};
-pub use text::{Style, duration, text};
+pub use text::{Style, bytes, duration, text};

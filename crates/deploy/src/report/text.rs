@@ -30,6 +30,21 @@ pub fn duration(milliseconds: u64) -> String {
     }
 }
 
+/// `512 B`, `3.0 MiB`, `15.6 GiB`.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    let mut value = count as f64;
+    let mut unit = "B";
+    for next in ["KiB", "MiB", "GiB", "TiB"] {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    if unit == "B" { format!("{count} B") } else { format!("{value:.1} {unit}") }
+}
+
 fn check_line(check: &Check) -> (Style, String) {
     let (style, word) = match check.finding {
         Finding::Ok => (Style::Good, "ok  "),

@@ -229,6 +229,7 @@ fn write(path: &Path, bytes: &[u8], mode: Option<u32>) -> Result<(), ApplyError>
     let failed =
         |operation: &'static str| move |source| ApplyError::File { operation, path: path.to_owned(), source };
     let folder = path.parent().unwrap_or(Path::new("/"));
+    // Compose reads our folder as whoever runs Ken; only secrets and state are closed.
     let folder_mode = if mode == Some(0o600) { 0o700 } else { 0o755 };
     DirBuilder::new()
         .recursive(true)

@@ -74,6 +74,9 @@ impl Lock {
             move |source| LockError::Io { operation, path: path.to_owned(), source }
         };
         if let Some(folder) = path.parent() {
+            if let Some(ours) = folder.parent() {
+                std::fs::create_dir_all(ours).map_err(io("make the folder of"))?;
+            }
             std::fs::DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)

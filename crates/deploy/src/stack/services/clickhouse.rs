@@ -101,7 +101,7 @@ pub(in crate::stack) fn clickhouse(context: &Context<'_>) -> Option<Service> {
         memory: limits.memory.0,
         cpus: limits.cpus,
         stop_grace_period: 60,
-        nofile: Some(262_144),
+        nofile: Some(u64::from(context.policy.resources.open_files)),
         networks: vec![context.own_network.clone()],
         extra_hosts: Vec::new(),
     })

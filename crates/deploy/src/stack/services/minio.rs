@@ -36,7 +36,7 @@ pub(in crate::stack) fn minio(context: &Context<'_>) -> Option<Service> {
         memory: limits.memory.0,
         cpus: limits.cpus,
         stop_grace_period: 30,
-        nofile: Some(65_536),
+        nofile: None,
         networks: vec![context.own_network.clone()],
         extra_hosts: Vec::new(),
     })

@@ -25,7 +25,7 @@ fn config(memory: u64) -> String {
 
 /// Writes the password into a file in memory that only root and redis can read, then hands over to the image's own entry
 /// point, which drops its privileges. So the password is on no command line.
-const START: &str = r#"umask 077 && printf 'requirepass %s\n' "$REDISCLI_AUTH" > /run/redis-auth/auth.conf && chown -R "$(stat -c %u:%g /data)" /run/redis-auth && exec docker-entrypoint.sh redis-server /etc/redis/langfuse.conf"#;
+const START: &str = r#": "${REDISCLI_AUTH:?the environment file is missing}" && umask 077 && printf 'requirepass %s\n' "$REDISCLI_AUTH" > /run/redis-auth/auth.conf && chown -R "$(stat -c %u:%g /data)" /run/redis-auth && exec docker-entrypoint.sh redis-server /etc/redis/langfuse.conf"#;
 
 pub(in crate::stack) fn redis(context: &Context<'_>) -> Option<Service> {
     if !matches!(context.policy.redis, ken_config::Redis::Container) {
