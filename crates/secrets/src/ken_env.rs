@@ -138,7 +138,7 @@ fn weakness(name: &str, entry: &Assignment<'_>, all: &[Assignment<'_>]) -> Optio
     let value = entry.literal()?;
     let known = |c: &str| all.iter().any(|o| o.name.to_uppercase().ends_with("USER") && o.value == c);
     let distinct = value.chars().collect::<std::collections::BTreeSet<_>>().len();
-    let is_count = |v: &str| "01234567890".repeat(4).contains(v);
+    let is_count = |v: &str| "0123456789".repeat(5).contains(v);
     match () {
         () if value.is_empty() => Some("is empty"),
         // A DSN is judged by the password in it.
