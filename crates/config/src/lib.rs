@@ -10,11 +10,12 @@
 //! | `defaults` | the value of every key that is not given |
 //! | `needs` | what follows from a policy: its secrets, its origin |
 //! | `bytes`, `image`, `sso` | small types that read themselves from text |
-//! | `read`, `sections` | from TOML to the types |
-//! | `names`, `mask` | what names must look like, and which values may be shown |
+//! | `read`, `field`, `sections` | from TOML to the types |
+//! | `names`, `mask`, `words` | what names must look like, which values may be shown, which word was meant |
 
 mod bytes;
 mod defaults;
+mod field;
 mod finding;
 mod image;
 mod load;
@@ -25,6 +26,7 @@ mod policy;
 mod read;
 mod sections;
 mod sso;
+mod words;
 
 use std::path::Path;
 

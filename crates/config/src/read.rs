@@ -5,75 +5,10 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::field::{Field, Place};
 use crate::finding::Finding;
 use crate::mask;
-
-/// Where a value stands, and what of it may be shown.
-#[derive(Clone, Debug)]
-pub(crate) struct Place {
-    pub(crate) key_path: String,
-    line: Option<u32>,
-    column: Option<u32>,
-    shown: Option<String>,
-}
-
-impl Place {
-    /// For values that may be more than they should.
-    pub(crate) fn without_value(&self) -> Self {
-        Self { shown: None, ..self.clone() }
-    }
-}
-
-/// A value that may or may not be there: the partial form of everything in a policy.
-#[derive(Debug)]
-pub(crate) enum Field<T> {
-    /// The default holds.
-    Absent,
-    /// It is there and wrong; that has been noted.
-    Refused,
-    /// It is there.
-    Given {
-        /// What it says.
-        value: T,
-        /// Where it stands.
-        place: Place,
-    },
-}
-
-impl<T> Field<T> {
-    pub(crate) fn or(self, default: T) -> T {
-        self.into_option().unwrap_or(default)
-    }
-
-    pub(crate) fn into_option(self) -> Option<T> {
-        match self {
-            Self::Given { value, .. } => Some(value),
-            Self::Absent | Self::Refused => None,
-        }
-    }
-
-    pub(crate) fn given(&self) -> Option<&T> {
-        match self {
-            Self::Given { value, .. } => Some(value),
-            Self::Absent | Self::Refused => None,
-        }
-    }
-
-    pub(crate) fn place(&self) -> Option<&Place> {
-        match self {
-            Self::Given { place, .. } => Some(place),
-            Self::Absent | Self::Refused => None,
-        }
-    }
-
-    pub(crate) fn is_refused(&self) -> bool {
-        matches!(self, Self::Refused)
-    }
-
-    pub(crate) fn is_absent(&self) -> bool {
-        matches!(self, Self::Absent)
-    }
-}
+use crate::words::{nearest, quoted, with_article};
 
 /// A table of the policy.
 pub(crate) struct Section<'d> {
@@ -84,7 +19,7 @@ pub(crate) struct Section<'d> {
     known: Vec<&'static str>,
 }
 
-/// What may be wrong with a value: the problem, and what would be right if that is more than the general rule.
+/// A value that was looked at: itself, or what is wrong with it.
 pub(crate) type Checked<T> = Result<T, String>;
 
 /// The text, and what has been found in it.
@@ -426,27 +361,6 @@ fn first_line(message: &str) -> &str {
     message.lines().next().unwrap_or_default().trim()
 }
 
-fn with_article(type_name: &str) -> String {
-    let article = if type_name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
-    format!("{article} {type_name}")
-}
-
-pub(crate) fn quoted(words: &[&str]) -> String {
-    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// The known word that somebody may have meant.
-pub(crate) fn nearest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let word = word.to_lowercase().replace('-', "_");
-    known
-        .map(|candidate| {
-            (strsim::damerau_levenshtein(&word, &candidate.to_lowercase().replace('-', "_")), candidate)
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, candidate)| *distance <= (candidate.len().max(word.len()) / 3).max(1))
-        .map(|(_, candidate)| candidate)
-}
-
 fn seconds(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
@@ -462,20 +376,6 @@ fn seconds(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_nearest_word_is_found_and_far_ones_are_not() {
-        let known = ["bucket", "region", "path_style", "mode"];
-        for (word, expected) in [
-            ("bukcet", Some("bucket")),
-            ("Path-Style", Some("path_style")),
-            ("mod", Some("mode")),
-            ("xyz", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(word, known.into_iter()), expected, "{word}");
-        }
-    }
 
     #[test]
     fn times_are_read() {

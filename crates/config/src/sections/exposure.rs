@@ -6,9 +6,11 @@ use std::net::IpAddr;
 use url::Url;
 
 use crate::defaults::{BIND, PORT};
+use crate::field::{Field, Place};
 use crate::policy::Exposure;
-use crate::read::{Field, Place, Reader, Section, nearest, quoted};
+use crate::read::{Reader, Section};
 use crate::sso::{Sso, SsoProvider};
+use crate::words::{nearest, quoted};
 use crate::{mask, names};
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! `[images]`: what runs, by exact version.
 
+use crate::field::{Field, Place};
 use crate::image::{ImageRef, Version};
 use crate::policy::{Images, Profile, PullPolicy};
-use crate::read::{Field, Place, Reader, Section};
+use crate::read::{Reader, Section};
 
 /// The first version that this project was built for; see also [`supported`].
 const FIRST_LANGFUSE: Version = Version { major: 4, minor: 16, patch: 0 };

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::field::Field;
 use crate::policy::Langfuse;
-use crate::read::{Field, Reader, Section};
+use crate::read::{Reader, Section};
 use crate::{mask, names};
 
 /// Beginnings of variables that follow from other keys, with the key.

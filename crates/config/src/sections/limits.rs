@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::Bytes;
+use crate::field::Field;
 use crate::policy::{Gates, Limits, Resources, Retention, Sizing, SizingMode};
-use crate::read::{Field, Reader, Section};
+use crate::read::{Reader, Section};
 
 /// Langfuse takes no less; more than ten years is a slip.
 const DAYS: std::ops::RangeInclusive<u32> = 3..=3650;

@@ -3,9 +3,10 @@
 use url::Url;
 
 use crate::defaults::BUCKET;
+use crate::field::{Field, Place};
 use crate::names;
 use crate::policy::{Clickhouse, Postgres, Redis, Storage};
-use crate::read::{Checked, Field, Place, Reader, Section};
+use crate::read::{Checked, Reader, Section};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
