@@ -112,7 +112,9 @@ pub fn owners_part(resolved: &Value) -> Value {
             Value::Object(map) => {
                 let kept: serde_json::Map<_, _> = map
                     .iter()
-                    .filter(|(key, value)| !is_ours(value) && !(section == "configs" && configs.contains(*key)))
+                    .filter(|(key, value)| {
+                        !(is_ours(value) || section == "configs" && configs.contains(*key))
+                    })
                     .map(|(key, value)| (key.clone(), value.clone()))
                     .collect();
                 // A section that holds only ours is, to its owner, an absent one.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::MetadataExt;
 
 use ken_config::{Policy, SizingMode};
+use ken_secrets::{Origin, SecretName, SecretState, Status};
 
 use crate::database::{DatabaseSeen, OLDEST_SERVER};
 use crate::engine::{COMPOSE_OLDEST, Container, Health, ImageState, PortState, major_minor};
@@ -33,6 +34,8 @@ pub struct PreflightInput<'a> {
     pub stack: &'a Stack,
     /// Where things lie.
     pub site: &'a Site,
+    /// How each secret that the policy needs is.
+    pub secrets: &'a [Status],
 }
 
 /// All checks, in the order in which they are shown.
@@ -42,7 +45,7 @@ pub fn preflight(input: &PreflightInput<'_>) -> Vec<Check> {
     checks.extend(machine(input));
     checks.push(clock(input));
     checks.extend([ken(input), postgres(input), postgres_version(input), database(input)]);
-    checks.extend([names(input), port(input), images(input), own_folder(input)]);
+    checks.extend([names(input), port(input), images(input), secrets(input), own_folder(input)]);
     checks
 }
 
@@ -302,6 +305,55 @@ fn images(input: &PreflightInput<'_>) -> Check {
         "all",
         "correct images.* in the policy, log in to the registry (docker login), or set images.registry to a mirror",
     )
+}
+
+/// What is to be made may be missing; what its owner must provide may not.
+fn secrets(input: &PreflightInput<'_>) -> Check {
+    let (id, title) = ("secrets", "every secret is there, or can be made");
+    let keys = |test: &dyn Fn(&Status) -> bool| -> Vec<&str> {
+        input.secrets.iter().filter(|s| test(s)).map(|s| s.name.key()).collect()
+    };
+    let provide = keys(&|s| s.state == SecretState::Missing && s.origin == Origin::Provided);
+    let weak = keys(&|s| matches!(s.state, SecretState::Weak { .. }));
+    let make = keys(&|s| s.state == SecretState::Missing && s.origin == Origin::Generated).len();
+    let lost = keys(&|s| s.state == SecretState::Missing && s.name == SecretName::EncryptionKey);
+    if input.state.data_exists && !lost.is_empty() {
+        return Check::that(
+            false,
+            id,
+            title,
+            "ENCRYPTION_KEY is gone, and data exists that needs it",
+            "as it was when the data was written",
+            format!("restore secrets.env in {} from your backup", input.site.secrets().display()),
+        );
+    }
+    if !provide.is_empty() {
+        return Check::that(
+            false,
+            id,
+            title,
+            format!("{} missing", provide.join(", ")),
+            "provided by you",
+            format!(
+                "write NAME=value lines into {} (mode 0600)",
+                input.site.secrets().join("secrets.env").display()
+            ),
+        );
+    }
+    let there = input.secrets.len() - make - weak.len();
+    Check::that(
+        weak.is_empty(),
+        id,
+        title,
+        if weak.is_empty() {
+            format!("{there} there, {make} to be made")
+        } else {
+            format!("weak: {}", weak.join(", "))
+        },
+        "by their rules, all different",
+        "cargo xtask secrets check says why",
+    )
+    .advised()
 }
 
 fn own_folder(input: &PreflightInput<'_>) -> Check {

@@ -1,6 +1,7 @@
 //! Whole rollouts over an engine in memory: every stage, every gate, every fault, every place to be killed at.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::result_large_err, reason = "an error of a whole command is made once")]
 
 mod support;
 
@@ -465,8 +466,7 @@ fn a_changed_secret_restarts_what_uses_it_even_when_killed_in_between() {
             .collect();
     fs::write(&file, changed).unwrap();
     for cut in 0..12 {
-        let mut cut_world = world.session();
-        cut_world.cut_after = Some(cut);
+        let cut_world = world.session().cut_after(Some(cut));
         let prepared = world.block(cut_world.prepare()).unwrap();
         let mut heard = support::Heard::default();
         let _ = world.block(cut_world.execute(&prepared, None, &mut heard, |_| {}));

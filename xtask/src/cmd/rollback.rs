@@ -18,7 +18,7 @@ pub(crate) async fn run(args: RollbackArgs) -> Result<Exit, Failure> {
         let text = session.policy_of(run)?;
         let policy = ken_config::parse(&text, &session.site.run_policy(run))
             .map_err(|error| Failure::new(Exit::Input, error.into()))?;
-        let session = Session { policy, policy_text: text, site: session.site.clone(), ..session };
+        let session = Session::new(&engine, &clock, policy, text, session.site.clone());
         return roll_out(&session, &engine, &clock, &args.target, None, args.yes).await;
     }
     session.refuse_when_locked()?;

@@ -32,7 +32,7 @@ impl Target {
         engine: &'a DockerEngine,
         clock: &'a SystemClock,
     ) -> Session<'a, DockerEngine, SystemClock> {
-        Session { engine, clock, policy: self.policy, policy_text: self.policy_text, site: self.site }
+        Session::new(engine, clock, self.policy, self.policy_text, self.site)
     }
 }
 

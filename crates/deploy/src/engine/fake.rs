@@ -51,6 +51,9 @@ pub enum Fault {
 /// The rules of the fake world: what Compose resolves, seen by the test that made it.
 type Resolver = dyn Fn(&ComposeProject, Option<&[u8]>) -> Result<Value, String>;
 
+/// Told of the patience of every wait.
+type OnChange = dyn Fn(Duration);
+
 /// The engine.
 pub struct FakeEngine {
     /// What goes wrong.
@@ -81,7 +84,7 @@ pub struct FakeEngine {
     resolver: Box<Resolver>,
     /// Files that were part of the last `up`, by service: what the containers would be told.
     environment: RefCell<BTreeMap<String, BTreeMap<String, String>>>,
-    on_change: RefCell<Option<Box<dyn Fn(Duration)>>>,
+    on_change: RefCell<Option<Box<OnChange>>>,
 }
 
 impl std::fmt::Debug for FakeEngine {

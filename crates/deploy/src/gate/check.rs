@@ -11,12 +11,9 @@ use crate::clock::Clock;
 use crate::database::{self, DatabaseSeen};
 use crate::engine::{Activity, Container, Engine, Health, HttpRequest, ImageState, SqlTarget};
 use crate::inventory::{Inventory, database_seen};
-use crate::journal::State;
 use crate::ken::{differences, owners_part};
 use crate::object_store::ObjectStore;
-use crate::preflight::{PreflightInput, preflight};
 use crate::report::{Check, Finding};
-use crate::site::Site;
 use crate::stack::{STACK_LABEL, Stack};
 use crate::validate;
 
@@ -33,14 +30,10 @@ pub struct Judge<'a, E, C> {
     pub engine: &'a E,
     /// The time.
     pub clock: &'a C,
-    /// Where things lie.
-    pub site: &'a Site,
     /// What is wanted.
     pub policy: &'a Policy,
     /// What was seen before anything changed.
     pub before: &'a Inventory,
-    /// What is remembered.
-    pub state: &'a State,
     /// What the plan leads to.
     pub stack: Option<&'a Stack>,
     /// The secrets.
@@ -69,7 +62,8 @@ const RESUME: &str = "mend it, then: cargo xtask deploy";
 pub async fn judge<E: Engine, C: Clock>(judge: &Judge<'_, E, C>, gate: &Gate) -> Verdict {
     match gate {
         Gate::Open => open("done"),
-        Gate::Preflight => judge.preflight(),
+        // Passed before the run was allowed to begin.
+        Gate::Preflight => open("no impact so far"),
         Gate::KenUnchanged => judge.ken_unchanged().await,
         Gate::ImagesPresent { references } => judge.images(references).await,
         Gate::Healthy { services } => judge.healthy(services).await,
@@ -85,20 +79,6 @@ pub async fn judge<E: Engine, C: Clock>(judge: &Judge<'_, E, C>, gate: &Gate) ->
 }
 
 impl<E: Engine, C: Clock> Judge<'_, E, C> {
-    fn preflight(&self) -> Verdict {
-        let Some(stack) = self.stack else { return open("nothing to check") };
-        let checks = preflight(&PreflightInput {
-            policy: self.policy,
-            inventory: self.before,
-            state: self.state,
-            stack,
-            site: self.site,
-        });
-        let verdict = summary(&checks, "no impact so far");
-        *self.checks.borrow_mut() = checks;
-        verdict
-    }
-
     async fn ken_unchanged(&self) -> Verdict {
         let resolved = match self.engine.resolve(&self.before.ken_project, None).await {
             Ok(resolved) => resolved,

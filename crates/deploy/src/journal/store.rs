@@ -55,7 +55,6 @@ pub struct Journal {
     /// Where whole lines end; what follows is a torn write.
     whole: u64,
     /// After how many more appends the next one fails, as on a disk that is full.
-    #[cfg(feature = "fake")]
     fails_after: Option<usize>,
 }
 
@@ -92,19 +91,11 @@ impl Journal {
             entries.push(serde_json::from_value(value).map_err(|error| damaged(error.to_string()))?);
             whole += line.len() as u64;
         }
-        Ok(Self {
-            path: path.to_owned(),
-            file: None,
-            entries,
-            whole,
-            #[cfg(feature = "fake")]
-            fails_after: None,
-        })
+        Ok(Self { path: path.to_owned(), file: None, entries, whole, fails_after: None })
     }
 
     /// Lets `appends` lines through and refuses the next one: to a run that is the same as being killed there.
-    #[cfg(feature = "fake")]
-    pub fn fail_after(&mut self, appends: usize) {
+    pub(crate) fn fail_after(&mut self, appends: usize) {
         self.fails_after = Some(appends);
     }
 
@@ -130,7 +121,6 @@ impl Journal {
             let path = path.clone();
             move |source| JournalError::Io { operation, path, source }
         };
-        #[cfg(feature = "fake")]
         if let Some(left) = &mut self.fails_after {
             if *left == 0 {
                 return Err(io("write to")(std::io::Error::from(std::io::ErrorKind::StorageFull)));

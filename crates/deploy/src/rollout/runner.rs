@@ -280,10 +280,8 @@ impl<E: Engine, C: Clock, S: Sink> Runner<'_, E, C, S> {
         let eye = Judge {
             engine: self.engine,
             clock: self.clock,
-            site: self.site,
             policy: self.policy,
             before: self.before,
-            state: self.state,
             stack: plan.stack.as_ref(),
             secrets: &self.secrets,
             checks: RefCell::default(),

@@ -12,11 +12,12 @@ use super::apply::{keep_policy, prepare_folder};
 use super::{ApplyError, Ended, Lock, LockError, RunError, Runner};
 use crate::clock::Clock;
 use crate::engine::{Engine, EngineError};
+use crate::gate::Closed;
 use crate::inventory::{Inventory, ObserveError, observe};
 use crate::journal::{Journal, JournalError, Outcome, State};
 use crate::plan::{Plan, PlanError, PlanInput, StageName, UndoInput, plan, undo};
 use crate::preflight::{PreflightInput, preflight};
-use crate::report::{Check, Event, Sink};
+use crate::report::{Check, Event, Finding, Sink};
 use crate::site::Site;
 use crate::stack::{Database, Role, assemble};
 use crate::validate;
@@ -142,9 +143,7 @@ pub struct Session<'a, E, C> {
     pub policy_text: String,
     /// Where things lie.
     pub site: Site,
-    /// After how many journal lines the run is cut off, as if it were killed.
-    #[cfg(feature = "fake")]
-    pub cut_after: Option<usize>,
+    cut_after: Option<usize>,
 }
 
 /// Finds the site of a Compose file.
@@ -181,7 +180,19 @@ pub fn env_warnings(site: &Site) -> Vec<Event> {
     events
 }
 
-impl<E: Engine, C: Clock> Session<'_, E, C> {
+impl<'a, E: Engine, C: Clock> Session<'a, E, C> {
+    /// A session on a site.
+    pub fn new(engine: &'a E, clock: &'a C, policy: Policy, policy_text: String, site: Site) -> Self {
+        Self { engine, clock, policy, policy_text, site, cut_after: None }
+    }
+
+    /// Cuts the run off after so many journal lines, as if it were killed there.
+    #[cfg(feature = "fake")]
+    #[must_use]
+    pub fn cut_after(self, lines: Option<usize>) -> Self {
+        Self { cut_after: lines, ..self }
+    }
+
     async fn look(&self) -> Result<(Inventory, State, SecretSet, usize), SessionError> {
         let journal = Journal::read(&self.site.journal())?;
         let state = State::fold(journal.entries());
@@ -234,8 +245,11 @@ impl<E: Engine, C: Clock> Session<'_, E, C> {
     /// The preflight checks on what was prepared.
     #[must_use]
     pub fn preflight(&self, prepared: &Prepared) -> Vec<Check> {
+        let store = SecretStore::at(self.site.secrets());
+        let secrets = store.check(&ken_config::secrets_needed(&self.policy)).unwrap_or_default();
         prepared.plan.stack.as_ref().map_or_else(Vec::new, |stack| {
             preflight(&PreflightInput {
+                secrets: &secrets,
                 policy: &self.policy,
                 inventory: &prepared.inventory,
                 state: &prepared.state,
@@ -289,12 +303,15 @@ impl<E: Engine, C: Clock> Session<'_, E, C> {
         sink: &mut S,
         hold: impl Fn(Option<std::fs::File>),
     ) -> Result<Ended, SessionError> {
+        if let Some(failed) = self.preflight(prepared).into_iter().find(|c| c.finding == Finding::Failed) {
+            let reason = format!("{}: {}", failed.id, failed.measured);
+            let closed = Closed { reason, culprit: None, logs: Vec::new(), next: failed.mend };
+            return Ok(Ended::Failed(StageName::Preflight, closed));
+        }
         let run = prepared.state.next_run();
         let command = prepared.plan.command;
         let lock = self.lock(&format!("{command} {run}")).await?;
-        #[cfg_attr(not(feature = "fake"), expect(unused_mut, reason = "only tests cut it short"))]
         let mut journal = Journal::read(&self.site.journal())?;
-        #[cfg(feature = "fake")]
         if let Some(appends) = self.cut_after {
             journal.fail_after(appends);
         }

@@ -106,14 +106,9 @@ impl World {
     }
 
     pub(crate) fn session(&self) -> Session<'_, FakeEngine, ManualClock> {
-        Session {
-            engine: &self.engine,
-            clock: &self.clock,
-            policy: self.policy.clone(),
-            policy_text: String::from("profile = \"dev\"\n"),
-            site: self.site(),
-            cut_after: self.cut_after,
-        }
+        let text = String::from("profile = \"dev\"\n");
+        Session::new(&self.engine, &*self.clock, self.policy.clone(), text, self.site())
+            .cut_after(self.cut_after)
     }
 
     pub(crate) fn block<T>(&self, future: impl Future<Output = T>) -> T {

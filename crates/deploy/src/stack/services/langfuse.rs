@@ -44,6 +44,9 @@ pub(super) fn databases(context: &Context<'_>) -> Environment {
         }
         ken_config::Clickhouse::External { http_url, native_url, user, database } => {
             let trim = |url: &url::Url| url.as_str().trim_end_matches('/').to_owned();
+            if http_url.scheme() == "https" {
+                set(&mut env, "CLICKHOUSE_MIGRATION_SSL", "true");
+            }
             (trim(http_url), trim(native_url), user, database)
         }
     };
