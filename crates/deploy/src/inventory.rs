@@ -1,10 +1,11 @@
 //! What was seen, once, before a plan is made. It may be stale by the time it is read: whoever acts looks again.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
-use ken_compose_file::ComposeFile;
+use ken_compose_file::{ComposeFile, Ours};
 use ken_config::Policy;
 use ken_secrets::{SecretName, SecretSet};
 use serde_json::Value;
@@ -59,8 +60,23 @@ pub struct Inventory {
     pub bucket: BucketSeen,
     /// The port for web.
     pub port: PortState,
-    /// Free bytes for our own folder.
-    pub site_free: Option<u64>,
+    /// Our own folder.
+    pub folder: FolderSeen,
+}
+
+/// What was seen of our folder and of Ken's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FolderSeen {
+    /// Free bytes on its file system.
+    pub free: Option<u64>,
+    /// Whether it, or the folder that it would be made in, can be written.
+    pub writable: bool,
+    /// Whether something is there that no run of ours made.
+    pub foreign: bool,
+    /// User id that owns Ken's Compose file.
+    pub ken_owner: Option<u32>,
+    /// User id that we run as.
+    pub me: u32,
 }
 
 /// Why nothing could be seen.
@@ -127,9 +143,17 @@ pub async fn observe<E: Engine>(
     let (facts, containers) = futures_util::future::try_join(engine.facts(), engine.containers()).await?;
     let mut project =
         ken_project(site, &policy.ken.service, &containers).unwrap_or_else(|| bare_project(site));
-    let (resolved, volumes, networks) =
-        futures_util::future::try_join3(engine.resolve(&project, None), engine.volumes(), engine.networks())
-            .await?;
+    // Ken by itself: neither a missing nor a broken file of ours can then keep us from mending it.
+    let owners_text = match ken_file.ours() {
+        Ours::NotThere => None,
+        _ => ken_file.without_ours().ok().map(|edited| edited.bytes),
+    };
+    let (resolved, volumes, networks) = futures_util::future::try_join3(
+        engine.resolve(&project, owners_text.as_deref()),
+        engine.volumes(),
+        engine.networks(),
+    )
+    .await?;
     let ken = KenView::from_resolved(&resolved);
     project.name.clone_from(&ken.project);
     let of_ken = |service: &str| {
@@ -182,7 +206,7 @@ pub async fn observe<E: Engine>(
         database,
         bucket,
         port,
-        site_free: crate::engine::disk_free(&site.folder()),
+        folder: folder(site, state),
     })
 }
 
@@ -252,6 +276,23 @@ async fn bucket_seen<E: Engine>(
     match ObjectStore::open(engine, &stack.bucket, &running, secrets) {
         Ok(store) => store.seen().await,
         Err(error) => BucketSeen::Unknown { why: error.to_string() },
+    }
+}
+
+fn folder(site: &Site, state: &State) -> FolderSeen {
+    let folder = site.folder();
+    let existing = folder.ancestors().find(|p| p.exists()).unwrap_or(site.ken_directory());
+    // Before the first run there are secrets at most, made by `secrets init`.
+    let known = |name: &std::ffi::OsStr| name == "secrets" || name == "state";
+    let foreign = state.runs.is_empty()
+        && std::fs::read_dir(&folder)
+            .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|e| !known(&e.file_name()))));
+    FolderSeen {
+        free: crate::engine::disk_free(&folder),
+        writable: rustix::fs::access(existing, rustix::fs::Access::WRITE_OK).is_ok(),
+        foreign,
+        ken_owner: std::fs::metadata(site.ken_file()).map(|m| m.uid()).ok(),
+        me: rustix::process::geteuid().as_raw(),
     }
 }
 

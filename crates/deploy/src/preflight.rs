@@ -1,7 +1,6 @@
 //! Everything that can be checked before anything changes: a pure function of what was seen.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt;
 
 use ken_config::{Policy, SizingMode};
 use ken_secrets::{Origin, SecretName, SecretState, Status};
@@ -357,41 +356,38 @@ fn secrets(input: &PreflightInput<'_>) -> Check {
 }
 
 fn own_folder(input: &PreflightInput<'_>) -> Check {
-    let (id, title) = ("own-folder", "our folder can be written");
-    let folder = input.site.folder();
-    if let Some(free) = input.inventory.site_free
-        && free < SITE_ROOM
-    {
-        return Check::that(
-            false,
-            id,
-            title,
-            format!("{} free", bytes(free)),
-            format!("at least {}", bytes(SITE_ROOM)),
-            format!("free space on the file system of {}", folder.display()),
+    let (id, title) = ("own-folder", "our folder is ours and can be written");
+    let (folder, seen) = (input.site.folder().display().to_string(), &input.inventory.folder);
+    let failed =
+        |measured: String, limit: String, mend: String| Check::that(false, id, title, measured, limit, mend);
+    if seen.foreign {
+        return failed(
+            format!("{folder} is there, and no run of ours made it"),
+            "ours, or not there".to_owned(),
+            "move it away, or give it another name".to_owned(),
         );
     }
-    let owner = std::fs::metadata(input.site.ken_file()).map(|m| m.uid()).ok();
-    let me = rustix::process::geteuid().as_raw();
-    if let Some(owner) = owner.filter(|owner| *owner != me) {
+    if let Some(free) = seen.free.filter(|free| *free < SITE_ROOM) {
+        return failed(
+            format!("{} free", bytes(free)),
+            format!("at least {}", bytes(SITE_ROOM)),
+            format!("free space on the file system of {folder}"),
+        );
+    }
+    if let Some(owner) = seen.ken_owner.filter(|owner| *owner != seen.me) {
         // Files of ours that Ken's people cannot read would break their own `docker compose up`.
-        return Check::that(
-            false,
-            id,
-            title,
-            format!("Ken's Compose file belongs to user {owner}, this runs as user {me}"),
-            "the same user",
+        return failed(
+            format!("Ken's Compose file belongs to user {owner}, this runs as user {}", seen.me),
+            "the same user".to_owned(),
             format!("run this as user {owner} (sudo -u '#{owner}' …)"),
         );
     }
-    let existing = folder.ancestors().find(|p| p.exists()).unwrap_or(input.site.ken_directory());
-    let writable = rustix::fs::access(existing, rustix::fs::Access::WRITE_OK).is_ok();
     Check::that(
-        writable,
+        seen.writable,
         id,
         title,
-        if writable { "writable" } else { "not writable" },
+        if seen.writable { "writable" } else { "not writable" },
         "writable",
-        format!("run this as the owner of {}", existing.display()),
+        format!("make the file system of {folder} writable"),
     )
 }

@@ -149,6 +149,30 @@ fn an_owner_s_edit_between_deploy_and_rollback_survives() {
 }
 
 #[test]
+fn files_of_ours_that_somebody_removed_are_made_again_or_rolled_back() {
+    let world = World::new();
+    world.deploy().unwrap();
+    fs::remove_file(world.site().compose()).unwrap();
+    fs::remove_file(world.site().secrets().join("web.env")).unwrap();
+    assert_eq!(world.deploy().unwrap(), Ended::Done, "{}", world.heard.borrow().text);
+    is_converged(&world);
+    fs::remove_file(world.site().compose()).unwrap();
+    assert_eq!(world.rollback(true).unwrap(), Ended::Done);
+    assert_eq!(world.ken_text(), KEN);
+}
+
+#[test]
+fn a_folder_that_is_not_ours_is_left_alone() {
+    let world = World::new();
+    fs::create_dir(world.site().folder()).unwrap();
+    fs::write(world.site().compose(), "theirs").unwrap();
+    let ended = world.deploy().unwrap();
+    assert_eq!(stage_of(&ended), Some(StageName::Preflight), "{ended:?}");
+    assert_eq!(fs::read_to_string(world.site().compose()).unwrap(), "theirs");
+    assert_eq!(world.ken_text(), KEN);
+}
+
+#[test]
 fn a_layout_can_be_changed() {
     let mut world = world(Layout::Include);
     world.deploy().unwrap();

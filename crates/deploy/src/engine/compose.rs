@@ -11,12 +11,13 @@ use super::{ComposeProject, EngineError};
 pub(crate) const OLDEST: (u32, u32) = (2, 24);
 
 /// Asks the plugin for its version.
-pub(super) fn version() -> Result<String, EngineError> {
+pub(super) fn version(host: &str) -> Result<String, EngineError> {
     let output = duct::cmd("docker", ["compose", "version", "--short"])
         .stdout_capture()
         .stderr_capture()
         .unchecked()
         .stdin_null()
+        .env("DOCKER_HOST", host)
         .run()
         .map_err(|error| EngineError::NoCompose { why: format!("`docker` could not be run: {error}") })?;
     let text = String::from_utf8_lossy(&output.stdout).trim().trim_start_matches('v').to_owned();
@@ -50,11 +51,16 @@ enum Input {
     Handle(File),
 }
 
-async fn run(arguments: Vec<String>, verb: String, input: Input) -> Result<Vec<u8>, EngineError> {
+async fn run(host: &str, arguments: Vec<String>, verb: String, input: Input) -> Result<Vec<u8>, EngineError> {
+    // Said outright: the client's current context could be another engine than ours.
+    let host = host.to_owned();
     let work = move || {
         let command = duct::cmd("docker", arguments).stdout_capture().stderr_capture().unchecked();
         // Compose must not wait for an answer, nor take ours for its menu.
-        let command = command.env("COMPOSE_MENU", "false").env("COMPOSE_STATUS_STDOUT", "false");
+        let command = command
+            .env("COMPOSE_MENU", "false")
+            .env("COMPOSE_STATUS_STDOUT", "false")
+            .env("DOCKER_HOST", host);
         match input {
             Input::Nothing => command.stdin_null(),
             Input::Bytes(bytes) => command.stdin_bytes(bytes),
@@ -79,13 +85,14 @@ async fn run(arguments: Vec<String>, verb: String, input: Input) -> Result<Vec<u
 
 /// The resolved model. `candidate` takes the place of the file that we may edit.
 pub(super) async fn resolve(
+    host: &str,
     project: &ComposeProject,
     candidate: Option<&[u8]>,
 ) -> Result<Value, EngineError> {
     let mut all = arguments(project, candidate.is_some());
     all.extend(["--profile", "*", "config", "--format", "json"].map(str::to_owned));
     let input = candidate.map_or(Input::Nothing, |bytes| Input::Bytes(bytes.to_vec()));
-    let stdout = run(all, "config".to_owned(), input).await?;
+    let stdout = run(host, all, "config".to_owned(), input).await?;
     serde_json::from_slice(&stdout).map_err(|error| EngineError::Compose {
         command: "config".to_owned(),
         status: 0,
@@ -96,6 +103,7 @@ pub(super) async fn resolve(
 /// Creates and starts exactly these services. `lock` becomes the child's standard input, which it never reads: so the
 /// lock is held for as long as the child works, even when we are killed.
 pub(super) async fn up(
+    host: &str,
     project: &ComposeProject,
     services: &[String],
     lock: Option<File>,
@@ -104,7 +112,7 @@ pub(super) async fn up(
     all.extend(["up", "--detach", "--no-deps", "--no-build", "--pull", "never"].map(str::to_owned));
     all.extend(services.iter().cloned());
     let input = lock.map_or(Input::Nothing, Input::Handle);
-    run(all, format!("up {}", services.join(" ")), input).await.map(|_| ())
+    run(host, all, format!("up {}", services.join(" ")), input).await.map(|_| ())
 }
 
 /// The last few lines that are not warnings about somebody else's file.

@@ -37,6 +37,8 @@ pub struct DockerEngine {
     /// True when the engine shares this machine's kernel and disks.
     local: bool,
     compose_version: String,
+    /// The engine's address for Compose, as `DOCKER_HOST` has it.
+    host: String,
     http: http::HttpClient,
     /// Opened once, before the first look, so that no change falls between a look and a wait.
     events: RefCell<HashMap<String, Events>>,
@@ -75,10 +77,12 @@ impl DockerEngine {
         };
         let docker = docker.map_err(|error| unreachable(error.to_string()))?;
         let docker = docker.negotiate_version().await.map_err(|error| unreachable(error.to_string()))?;
+        let host = socket.map_or_else(|| address.clone(), |path| format!("unix://{path}"));
         Ok(Self {
             docker,
             local: socket.is_some(),
-            compose_version: compose::version()?,
+            compose_version: compose::version(&host)?,
+            host,
             http: http::HttpClient::new()?,
             events: RefCell::new(HashMap::new()),
             lock: RefCell::new(None),
@@ -293,11 +297,11 @@ impl Engine for DockerEngine {
         project: &ComposeProject,
         candidate: Option<&[u8]>,
     ) -> Result<Value, EngineError> {
-        compose::resolve(project, candidate).await
+        compose::resolve(&self.host, project, candidate).await
     }
 
     async fn up(&self, project: &ComposeProject, services: &[String]) -> Result<(), EngineError> {
-        compose::up(project, services, self.lock_handle()).await
+        compose::up(&self.host, project, services, self.lock_handle()).await
     }
 
     async fn remove(&self, id: &str, grace: Duration) -> Result<(), EngineError> {

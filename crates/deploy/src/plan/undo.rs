@@ -100,17 +100,20 @@ pub fn undo(input: &UndoInput<'_>) -> Result<Plan, EditError> {
         }
     }
     let stage = |name, actions, gate| Stage { name, actions, gate };
+    let mut stages = vec![
+        stage(StageName::Restore, restore, Gate::KenUnchanged),
+        stage(StageName::Remove, remove, Gate::Gone),
+    ];
+    if *purge {
+        stages.push(stage(StageName::Purge, destroy, Gate::Open));
+    }
+    stages.push(stage(StageName::Ken, Vec::new(), Gate::KenServes));
     let mut plan = Plan {
         id: String::new(),
         command: "rollback",
         stack: None,
         ken_project: inventory.ken.project.clone(),
-        stages: vec![
-            stage(StageName::Restore, restore, Gate::KenUnchanged),
-            stage(StageName::Remove, remove, Gate::Gone),
-            stage(StageName::Purge, destroy, Gate::Open),
-            stage(StageName::Ken, Vec::new(), Gate::KenServes),
-        ],
+        stages,
         notes,
     };
     plan.id = identify(&plan);
