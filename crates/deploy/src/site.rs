@@ -85,6 +85,12 @@ impl Site {
         self.state().join("lock")
     }
 
+    /// The file that tells Compose, in our calls only, that Ken's networks are not its to manage.
+    #[must_use]
+    pub fn ken_networks(&self) -> PathBuf {
+        self.state().join("ken-networks.yml")
+    }
+
     /// The copy of a file that we replaced, by the digest of its bytes.
     #[must_use]
     pub fn backup(&self, sha256: &str) -> PathBuf {

@@ -1,5 +1,7 @@
 //! The Compose file, or the fragments that go into Ken's.
 
+use std::collections::BTreeMap;
+
 use ken_compose_file::Fragment;
 use serde_json::{Map, Value, json};
 
@@ -41,6 +43,27 @@ pub fn compose_file(stack: &Stack) -> Rendered {
         root.insert("configs".to_owned(), map(configs));
     }
     Rendered { text: format!("{HEADER}{}", yaml(&Value::Object(root))) }
+}
+
+/// Tells Compose that Ken's networks are there and nobody's to manage.
+///
+/// Compose would otherwise stop containers and make a network anew when its definition was edited since it was made.
+#[must_use]
+pub fn ken_networks(stack: &Stack, names: &BTreeMap<String, String>) -> String {
+    let mut text = String::from("networks:\n");
+    for network in &stack.networks {
+        if let Network::Ken { key } = network {
+            let name = names.get(key).unwrap_or(key);
+            let quoted = |text: &str| Value::String(text.replace('$', "$$")).to_string();
+            // JSON's strings are YAML's; the tag replaces what Ken's file says instead of adding to it.
+            text.push_str(&format!(
+                "  {}: !override\n    name: {}\n    external: true\n",
+                quoted(key),
+                quoted(name)
+            ));
+        }
+    }
+    text
 }
 
 /// The same services as pieces for Ken's own file (layout `merge`). Paths are relative to Ken's file.

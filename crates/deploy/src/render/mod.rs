@@ -3,5 +3,5 @@
 mod compose;
 mod environment;
 
-pub use compose::{Rendered, compose_file, fragment};
+pub use compose::{Rendered, compose_file, fragment, ken_networks};
 pub use environment::{EnvironmentFileError, environment_file};

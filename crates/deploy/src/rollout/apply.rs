@@ -10,7 +10,7 @@ use ken_config::Policy;
 use ken_secrets::{InitError, SecretName, SecretSet, SecretStore};
 
 use crate::database;
-use crate::engine::{Engine, EngineError, PullProgress, SqlTarget};
+use crate::engine::{ComposeProject, Engine, EngineError, PullProgress, SqlTarget};
 use crate::gate::of_stack;
 use crate::inventory::{Inventory, sha256};
 use crate::journal::State;
@@ -19,7 +19,7 @@ use crate::object_store::{ObjectStore, ObjectStoreError};
 use crate::plan::Action;
 use crate::render;
 use crate::site::Site;
-use crate::stack::{Database, Layout, Stack};
+use crate::stack::{Database, Layout, Network, Stack};
 
 /// Why an action failed. Nothing else was done after it.
 #[derive(Debug, thiserror::Error)]
@@ -114,7 +114,7 @@ impl<E: Engine> Hands<'_, E> {
             }
             Action::Up { services, .. } => {
                 if let Some(stack) = self.stack {
-                    self.engine.up(&self.project(stack), services).await?;
+                    self.engine.up(&self.project(stack)?, services).await?;
                 }
             }
             Action::RemoveContainer { id, grace, .. } => {
@@ -151,17 +151,23 @@ impl<E: Engine> Hands<'_, E> {
     }
 
     /// The Compose project in which our services are started.
-    fn project(&self, stack: &Stack) -> crate::engine::ComposeProject {
-        match stack.layout {
-            Layout::Separate => crate::engine::ComposeProject {
+    fn project(&self, stack: &Stack) -> Result<ComposeProject, ApplyError> {
+        if stack.layout == Layout::Separate {
+            return Ok(ComposeProject {
                 name: stack.project.clone(),
                 editable: 0,
                 files: vec![self.site.compose()],
                 directory: self.site.folder(),
                 env_files: Vec::new(),
-            },
-            _ => self.before.ken_project.clone(),
+            });
         }
+        let mut project = self.before.ken_project.clone();
+        if stack.networks.iter().any(|network| matches!(network, Network::Ken { .. })) {
+            let path = self.site.ken_networks();
+            write(&path, render::ken_networks(stack, &self.before.ken.networks).as_bytes(), Some(0o600))?;
+            project.files.push(path);
+        }
+        Ok(project)
     }
 
     fn superuser(&self) -> Option<SqlTarget> {

@@ -168,6 +168,10 @@ fn resolve(project: &ComposeProject, candidate: Option<&[u8]>) -> Result<Value, 
     let mut model = Map::new();
     let mut name = project.name.clone();
     for (index, file) in project.files.iter().enumerate() {
+        // Networks are names here; that Compose leaves Ken's alone is shown on a real engine.
+        if file.ends_with("ken-networks.yml") {
+            continue;
+        }
         let bytes = match candidate {
             Some(bytes) if index == project.editable => bytes.to_vec(),
             _ => fs::read(file).map_err(|e| format!("{}: {e}", file.display()))?,
