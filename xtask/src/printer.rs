@@ -24,11 +24,12 @@ enum Mode {
 /// Shows events.
 pub(crate) struct Printer {
     mode: Mode,
+    redactor: Redactor,
 }
 
 impl Printer {
     /// A printer for a command, with the schema line said first under `--json`.
-    pub(crate) fn new(json: bool) -> Self {
+    pub(crate) fn new(json: bool, redactor: Redactor) -> Self {
         let mode = if json {
             Mode::Json
         } else if std::io::stdout().is_terminal() && std::io::stderr().is_terminal() {
@@ -36,7 +37,7 @@ impl Printer {
         } else {
             Mode::Plain
         };
-        let mut printer = Self { mode };
+        let mut printer = Self { mode, redactor };
         printer.say(&Event::Schema {
             name: "ken-langfuse",
             version: SCHEMA,
@@ -49,9 +50,10 @@ impl Printer {
         matches!(self.mode, Mode::Json)
     }
 
-    /// An event of the command itself, which holds nothing to mask.
+    /// An event of the command itself.
     pub(crate) fn say(&mut self, event: &Event) {
-        self.emit(event, &Redactor::default());
+        let redactor = self.redactor.clone();
+        self.emit(event, &redactor);
     }
 
     fn line(&self, style: Style, line: &str) {

@@ -141,21 +141,21 @@ pub async fn observe<E: Engine>(
 ) -> Result<Inventory, ObserveError> {
     let ken_file = ComposeFile::read(site.ken_file())?;
     let (facts, containers) = futures_util::future::try_join(engine.facts(), engine.containers()).await?;
-    let mut project =
-        ken_project(site, &policy.ken.service, &containers).unwrap_or_else(|| bare_project(site));
+    let project = ken_project(site, &policy.ken.service, &containers).unwrap_or_else(|| bare_project(site));
     // Ken by itself: neither a missing nor a broken file of ours can then keep us from mending it.
     let owners_text = match ken_file.ours() {
         Ours::NotThere => None,
         _ => ken_file.without_ours().ok().map(|edited| edited.bytes),
     };
-    let (resolved, volumes, networks) = futures_util::future::try_join3(
-        engine.resolve(&project, owners_text.as_deref()),
-        engine.volumes(),
-        engine.networks(),
-    )
-    .await?;
+    let resolve = async || match engine.resolve(&project, owners_text.as_deref()).await {
+        // Ken's people may have made a service of theirs wait for ours, which preflight explains better.
+        Err(_) if owners_text.is_some() => engine.resolve(&project, None).await,
+        answer => answer,
+    };
+    let (resolved, volumes, networks) =
+        futures_util::future::try_join3(resolve(), engine.volumes(), engine.networks()).await?;
     let ken = KenView::from_resolved(&resolved);
-    project.name.clone_from(&ken.project);
+    let project = ComposeProject { name: ken.project.clone(), ..project };
     let of_ken = |service: &str| {
         let found = containers
             .iter()

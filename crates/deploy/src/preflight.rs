@@ -43,7 +43,13 @@ pub fn preflight(input: &PreflightInput<'_>) -> Vec<Check> {
     let mut checks = vec![engine_version(input), compose_version(input)];
     checks.extend(machine(input));
     checks.push(clock(input));
-    checks.extend([ken(input), postgres(input), postgres_version(input), database(input)]);
+    checks.extend([
+        ken(input),
+        independent(input),
+        postgres(input),
+        postgres_version(input),
+        database(input),
+    ]);
     checks.extend([names(input), port(input), images(input), secrets(input), own_folder(input)]);
     checks
 }
@@ -175,6 +181,32 @@ fn ken(input: &PreflightInput<'_>) -> Check {
         format!("ken.service in the policy is `{service}`; the file has {}", all.join(", "))
     };
     Check::that(holds, "ken-healthy", "Ken runs and is healthy", measured, "running and healthy", mend)
+}
+
+/// Ken must start with Langfuse down, slow or absent.
+fn independent(input: &PreflightInput<'_>) -> Check {
+    let ours = |name: &String| input.stack.services.iter().any(|s| s.name == *name);
+    let waiting: Vec<String> = input
+        .inventory
+        .ken
+        .services
+        .iter()
+        .flat_map(|(name, service)| {
+            service
+                .depends_on
+                .iter()
+                .filter(|other| ours(other))
+                .map(move |other| format!("{name} waits for {other}"))
+        })
+        .collect();
+    Check::that(
+        waiting.is_empty(),
+        "ken-independent",
+        "no service of Ken's waits for one of ours",
+        if waiting.is_empty() { "none waits".to_owned() } else { waiting.join(", ") },
+        "none waits",
+        "take it out of depends_on in Ken's file: Ken must start without Langfuse",
+    )
 }
 
 fn postgres(input: &PreflightInput<'_>) -> Check {

@@ -338,7 +338,9 @@ fn exposure(stack: &Stack, containers: &[Container]) -> Check {
         for (address, host, target) in &container.published {
             let service = container.service().unwrap_or(&container.name);
             let text = format!("{service} at {address}:{host}");
-            if Some(service) == web && *address == stack.web_address && *host == stack.web_port {
+            // Every address of IPv4 comes with every address of IPv6.
+            let agreed = *address == stack.web_address || (stack.web_address == "0.0.0.0" && address == "::");
+            if Some(service) == web && agreed && *host == stack.web_port {
                 shown.push(text);
             } else {
                 wrong.push(format!("{text} (container port {target})"));

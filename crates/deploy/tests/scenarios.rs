@@ -275,6 +275,30 @@ fn preflight_sees_what_would_go_wrong() {
 }
 
 #[test]
+fn a_ken_that_waits_for_us_is_told_so() {
+    let world = World::new();
+    world.deploy().unwrap();
+    let waiting = world.ken_text().replace("depends_on: [postgres]", "depends_on: [postgres, langfuse-web]");
+    fs::write(world.file(), waiting).unwrap();
+    let prepared = world.prepare().unwrap();
+    let checks = world.session().preflight(&prepared);
+    let check = checks.iter().find(|c| c.id == "ken-independent").unwrap();
+    assert_eq!((check.finding, check.measured.as_str()), (Finding::Failed, "ken waits for langfuse-web"));
+}
+
+#[test]
+fn a_run_that_failed_its_checks_is_not_taken_for_done() {
+    let world = World::new();
+    world.engine.break_(Fault::LosesSpans);
+    assert_eq!(stage_of(&world.deploy().unwrap()), Some(StageName::Verify));
+    let prepared = world.prepare().unwrap();
+    assert!(prepared.plan.is_empty() && !prepared.is_reached());
+    world.engine.mend();
+    assert_eq!(world.deploy().unwrap(), Ended::Done);
+    assert!(world.prepare().unwrap().is_reached());
+}
+
+#[test]
 fn sizing_is_enforced_or_advised() {
     let mut policy = Policy::default_for(Profile::Production);
     for image in [&mut policy.images.web, &mut policy.images.worker] {

@@ -32,13 +32,13 @@ pub(super) async fn roll_out(
     let json = args.json;
     session.refuse_when_locked()?;
     let prepared = session.prepare().await?;
-    let mut printer = Printer::new(json);
-    if prepared.plan.is_empty() && prepared.state.interrupted().is_none() {
+    let mut printer = Printer::new(json, session.redactor());
+    if prepared.is_reached() {
         printer.say(&Event::Finished {
             text: "nothing to do: everything runs as the policy wants it".to_owned(),
             ok: true,
             elapsed_ms: elapsed(clock),
-            next: where_it_is(session, &prepared),
+            next: where_it_is(session, &prepared, args),
         });
         return Ok(Exit::Done);
     }
@@ -80,7 +80,7 @@ pub(super) async fn roll_out(
     let ended = session.execute(&prepared, until, &mut printer, |file| engine.hold_lock(file)).await?;
     let (text, ok, next) = match &ended {
         Ended::Done => {
-            ("Langfuse runs beside an untouched Ken".to_owned(), true, where_it_is(session, &prepared))
+            ("Langfuse runs beside an untouched Ken".to_owned(), true, where_it_is(session, &prepared, args))
         }
         Ended::Stopped(stage) => (
             format!("stopped after {stage}, as asked"),
@@ -136,7 +136,11 @@ pub(super) fn confirm(yes: bool, printer: &Printer, question: &str) -> Result<()
 }
 
 /// Where the UI is, how to reach it, where the first password lies, and what to do next.
-fn where_it_is(session: &Session<'_, DockerEngine, SystemClock>, prepared: &Prepared) -> Vec<NextStep> {
+fn where_it_is(
+    session: &Session<'_, DockerEngine, SystemClock>,
+    prepared: &Prepared,
+    args: &TargetArgs,
+) -> Vec<NextStep> {
     let Some(stack) = &prepared.plan.stack else { return Vec::new() };
     let mut next = Vec::new();
     match &session.policy.exposure {
@@ -163,7 +167,7 @@ fn where_it_is(session: &Session<'_, DockerEngine, SystemClock>, prepared: &Prep
         "keys for Ken",
         &format!("PROJECT_PUBLIC_KEY, PROJECT_SECRET_KEY in {}", secrets.display()),
     ));
-    next.push(step("check it again", "cargo xtask validate"));
+    next.push(step("check it again", &command("validate", args)));
     next
 }
 

@@ -23,7 +23,7 @@ pub(crate) async fn run(args: RollbackArgs) -> Result<Exit, Failure> {
     }
     session.refuse_when_locked()?;
     let prepared = session.prepare_rollback(args.purge).await?;
-    let mut printer = Printer::new(args.target.json);
+    let mut printer = Printer::new(args.target.json, session.redactor());
     let plan = &prepared.plan;
     if plan.is_empty() {
         if args.purge {

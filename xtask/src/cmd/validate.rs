@@ -3,7 +3,7 @@
 use ken_deploy::clock::SystemClock;
 use ken_deploy::report::{Event, Finding};
 
-use super::deploy::{elapsed, step};
+use super::deploy::{command, elapsed, step};
 use super::target::{Target, engine};
 use crate::exit::{Exit, Failure};
 use crate::flags::TargetArgs;
@@ -14,7 +14,7 @@ pub(crate) async fn run(args: TargetArgs) -> Result<Exit, Failure> {
     let (engine, clock) = (engine().await?, SystemClock::default());
     let session = target.session(&engine, &clock);
     let checks = session.validate().await?;
-    let mut printer = Printer::new(args.json);
+    let mut printer = Printer::new(args.json, session.redactor());
     let count = |finding| checks.iter().filter(|c| c.finding == finding).count();
     let (passed, failed, skipped) = (count(Finding::Ok), count(Finding::Failed), count(Finding::Skipped));
     for check in &checks {
@@ -26,7 +26,7 @@ pub(crate) async fn run(args: TargetArgs) -> Result<Exit, Failure> {
         }
         Some(first) => format!("{failed} of {} checks fail, the first is {}", checks.len(), first.id),
     };
-    let next = if failed == 0 { Vec::new() } else { vec![step("see what runs", "cargo xtask status")] };
+    let next = if failed == 0 { Vec::new() } else { vec![step("see what runs", &command("status", &args))] };
     printer.say(&Event::Finished { text, ok: failed == 0, elapsed_ms: elapsed(&clock), next });
     Ok(if failed == 0 { Exit::Done } else { Exit::Gate })
 }

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{ComposeProject, EngineError};
 
-/// Oldest Compose that knows every word of the generated file: `include`, long `env_file`, `configs.content`.
-pub(crate) const OLDEST: (u32, u32) = (2, 24);
+/// Oldest Compose that knows every word of ours: `include`, long `env_file`, `configs.content`, and `!override` (2.24.4).
+pub(crate) const OLDEST: (u32, u32) = (2, 25);
 
 /// Asks the plugin for its version.
 pub(super) fn version(host: &str) -> Result<String, EngineError> {

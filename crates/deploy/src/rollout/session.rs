@@ -94,6 +94,14 @@ pub struct Prepared {
     journal_length: usize,
 }
 
+impl Prepared {
+    /// Whether the target is reached: nothing is left to do, and the last run passed its last gate.
+    #[must_use]
+    pub fn is_reached(&self) -> bool {
+        self.plan.is_empty() && self.state.runs.last().is_some_and(|run| run.outcome == Some(Outcome::Done))
+    }
+}
+
 /// One service in a status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Service {
@@ -240,6 +248,12 @@ impl<'a, E: Engine, C: Clock> Session<'a, E, C> {
             purge,
         })?;
         Ok(Prepared { inventory, state, secrets, plan, journal_length })
+    }
+
+    /// Masks every secret of this site; knows none that cannot be read.
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        Redactor::new(&SecretStore::at(self.site.secrets()).load().unwrap_or_default())
     }
 
     /// The preflight checks on what was prepared.
