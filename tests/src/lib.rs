@@ -10,10 +10,12 @@ mod leftovers;
 mod ports;
 mod project;
 mod rig;
+mod xtask;
 
 pub use ken::{Fingerprint, KenStack};
 pub use project::{ContainerState, Project, Sharing};
 pub use rig::{Rig, Unavailable, rig_or_skip};
+pub use xtask::{Outcome, Running, Xtask};
 
 /// Gives the [`Rig`], or returns from the calling test with a line on standard error.
 ///
