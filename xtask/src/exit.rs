@@ -2,6 +2,7 @@
 
 use ken_deploy::engine::EngineError;
 use ken_deploy::inventory::ObserveError;
+use ken_deploy::plan::PlanError;
 use ken_deploy::rollout::{LockError, SessionError};
 
 /// Every exit code of every command.
@@ -97,6 +98,14 @@ impl From<SessionError> for Failure {
                 "make room and rights in that folder; the command can be run again at any time",
                 error,
             ),
+            SessionError::Observe(ObserveError::KenFile(ref cause)) => {
+                let hint = cause.hint();
+                Self::new(Exit::Input, error.into()).hint(hint)
+            }
+            SessionError::Plan(PlanError::Edit(ref cause)) | SessionError::Undo(ref cause) => {
+                let hint = cause.hint.clone();
+                Self::new(Exit::Input, error.into()).hint(hint)
+            }
             SessionError::Nothing(_) => Self::new(Exit::Input, error.into()),
             SessionError::Observe(_)
             | SessionError::Plan(_)

@@ -63,9 +63,9 @@ pub(crate) enum SecretsCommand {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TargetArgs {
-    /// The policy
-    #[arg(long, value_name = "FILE", default_value = "deploy/policies/production.toml")]
-    pub(crate) policy: PathBuf,
+    /// The policy; without one, the defaults of production (deploy/policies/production.toml)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
     /// Ken's Compose file, instead of the policy's ken.compose_file
     #[arg(long, value_name = "FILE")]
     pub(crate) stack: Option<PathBuf>,

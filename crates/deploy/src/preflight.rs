@@ -324,7 +324,10 @@ fn images(input: &PreflightInput<'_>) -> Check {
     let missing: Vec<String> = images
         .iter()
         .filter_map(|(reference, state)| match state {
-            ImageState::Unresolvable { why } => Some(format!("{reference}: {why}")),
+            // The last part of the engine's chain of causes is the cause.
+            ImageState::Unresolvable { why } => {
+                Some(format!("{reference}: {}", why.rsplit(": ").next().unwrap_or(why)))
+            }
             _ => None,
         })
         .collect();

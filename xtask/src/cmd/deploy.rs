@@ -106,7 +106,10 @@ pub(super) fn step(purpose: &str, command: &str) -> NextStep {
 
 /// The command line that reaches the same target.
 pub(super) fn command(verb: &str, args: &TargetArgs) -> String {
-    let mut line = format!("cargo xtask {verb} --policy {}", args.policy.display());
+    let mut line = format!("cargo xtask {verb}");
+    if let Some(policy) = &args.policy {
+        line.push_str(&format!(" --policy {}", policy.display()));
+    }
     if let Some(stack) = &args.stack {
         line.push_str(&format!(" --stack {}", stack.display()));
     }

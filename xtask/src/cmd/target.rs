@@ -19,9 +19,15 @@ pub(super) struct Target {
 impl Target {
     /// Reads the policy and finds Ken's file.
     pub(super) fn read(args: &TargetArgs) -> Result<Self, Failure> {
-        let policy =
-            ken_config::load(&args.policy).map_err(|error| Failure::new(Exit::Input, error.into()))?;
-        let policy_text = std::fs::read_to_string(&args.policy).unwrap_or_default();
+        let wrong = |error: anyhow::Error| Failure::new(Exit::Input, error);
+        let (policy, policy_text) = match &args.policy {
+            Some(path) => {
+                let policy = ken_config::load(path).map_err(|error| wrong(error.into()))?;
+                (policy, std::fs::read_to_string(path).map_err(|error| wrong(error.into()))?)
+            }
+            // An empty policy is the production one.
+            None => (Policy::default_for(ken_config::Profile::Production), String::new()),
+        };
         let file = args.stack.as_ref().unwrap_or(&policy.ken.compose_file);
         let site = site(file)?;
         Ok(Self { policy, policy_text, site })
