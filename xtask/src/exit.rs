@@ -106,11 +106,9 @@ impl From<SessionError> for Failure {
                 let hint = cause.hint.clone();
                 Self::new(Exit::Input, error.into()).hint(hint)
             }
-            SessionError::Nothing(_) => Self::new(Exit::Input, error.into()),
-            SessionError::Observe(_)
-            | SessionError::Plan(_)
-            | SessionError::Undo(_)
-            | SessionError::Secrets(_) => Self::new(Exit::Input, error.into()),
+            SessionError::Nothing(_) | SessionError::Plan(_) | SessionError::Secrets(_) => {
+                Self::new(Exit::Input, error.into())
+            }
         }
     }
 }
