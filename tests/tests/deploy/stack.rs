@@ -151,6 +151,23 @@ impl Stack {
         Ok(())
     }
 
+    /// Takes over that Ken was restarted by its own people: other start times, the same containers.
+    pub(crate) fn restarted(&mut self) -> anyhow::Result<()> {
+        let now = [self.container("ken")?, self.container("postgres")?];
+        for (now, before) in now.iter().zip(&self.lives) {
+            assert_eq!(now.id, before.id);
+            assert_ne!(now.started_at, before.started_at);
+        }
+        self.lives = now;
+        Ok(())
+    }
+
+    /// Takes over that Ken's containers were made anew by its own people.
+    pub(crate) fn recreated(&mut self) -> anyhow::Result<()> {
+        self.lives = [self.container("ken")?, self.container("postgres")?];
+        Ok(())
+    }
+
     /// [`Stack::untouched`], with the Compose file byte for byte as it was.
     pub(crate) fn as_before(&self) -> anyhow::Result<()> {
         self.untouched()?;
