@@ -48,6 +48,11 @@ impl<'k> Xtask<'k> {
         Ok(Self { program: program()?, ken, policy: ken.policy_file() })
     }
 
+    /// The binary itself. Compiles it if need be.
+    pub fn program() -> anyhow::Result<&'static Path> {
+        program()
+    }
+
     /// The same with another policy.
     #[must_use]
     pub fn with_policy(&self, policy: PathBuf) -> Self {
