@@ -177,16 +177,23 @@ pub async fn observe<E: Engine>(
     taken.volumes.extend(volumes.iter().filter(|(_, label)| !is_ours(label)).map(|(name, _)| name.clone()));
     taken.networks.extend(networks.iter().filter(|(_, label)| !is_ours(label)).map(|(name, _)| name.clone()));
     let names = Names::choose(&ken.project, &taken, state.names.as_ref());
-    let images = images(engine, policy, state).await?;
     let stack = assemble(policy, &ken, &names, &BTreeMap::new());
-    let database = database_seen(engine, &stack, postgres_container.as_ref(), secrets).await;
-    let bucket = bucket_seen(engine, &stack, &ours, secrets).await;
     let web_runs = ours.iter().any(|c| {
         c.service() == stack.service(Role::Web).map(|s| s.name.as_str())
             && c.published.iter().any(|(_, port, _)| *port == stack.web_port)
     });
-    let port =
-        if web_runs { PortState::Free } else { engine.port(&stack.web_address, stack.web_port).await? };
+    let port = async {
+        if web_runs { Ok(PortState::Free) } else { engine.port(&stack.web_address, stack.web_port).await }
+    };
+    // Side by side: an exec into Postgres takes as long as all the rest.
+    let (images, database, bucket, port) = futures_util::future::join4(
+        images(engine, policy, state),
+        database_seen(engine, &stack, postgres_container.as_ref(), secrets),
+        bucket_seen(engine, &stack, &ours, secrets),
+        port,
+    )
+    .await;
+    let (images, port) = (images?, port?);
     Ok(Inventory {
         engine: facts,
         ken_model: owners_part(&resolved),
