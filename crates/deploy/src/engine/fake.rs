@@ -221,7 +221,8 @@ impl FakeEngine {
         let position =
             containers.iter().position(|c| c.project() == Some(&project.name) && c.service() == Some(name));
         if let Some(position) = position {
-            let same = containers[position].labels.get(REVISION_LABEL) == Some(&revision) && unchanged;
+            let same = containers[position].labels.get(REVISION_LABEL).map_or("", String::as_str) == revision
+                && unchanged;
             if same && containers[position].activity == Activity::Running {
                 return Ok(());
             }
