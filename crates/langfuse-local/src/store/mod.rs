@@ -156,7 +156,8 @@ impl Store {
     pub fn has_since(&self, start_ms: i64) -> Result<bool, StoreError> {
         self.readers.with(|connection| {
             connection.query_row(
-                "SELECT EXISTS (SELECT 1 FROM observations WHERE start_ms >= ?1)",
+                "SELECT EXISTS (SELECT 1 FROM projects p JOIN observations o ON o.project_id = p.id
+                    WHERE o.start_ms >= ?1)",
                 [start_ms],
                 |row| row.get(0),
             )

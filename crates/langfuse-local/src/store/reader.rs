@@ -94,13 +94,14 @@ pub(super) fn observations(
     // Large texts are read only when they are asked for.
     let io = if query.fields.io { "input, output" } else { "'', ''" };
     let metadata = if query.fields.metadata { "metadata" } else { "'{}'" };
+    let parameters_column = if query.fields.model { "model_parameters" } else { "'{}'" };
     let sql = format!(
         "SELECT id, trace_id, start_ms, end_ms, project_id, parent_id, kind, name, level, status_message, version,
             environment, completion_start_ms, created_ms, updated_ms, {io}, {metadata}, model,
-            model_parameters, usage, input_usage, output_usage, total_usage, cost, input_cost, output_cost,
+            {parameters_column}, usage, input_usage, output_usage, total_usage, cost, input_cost, output_cost,
             total_cost, prompt_name, prompt_version, user_id, session_id, is_app_root, trace_name, release,
             tags, public
-        FROM observations WHERE project_id = ? AND {condition}
+        FROM observations LEFT JOIN contents ON observation = seq WHERE project_id = ? AND {condition}
         ORDER BY start_ms DESC, trace_hash DESC, id DESC LIMIT ?"
     );
     parameters.insert(0, Sql::Text(project_id.to_owned()));

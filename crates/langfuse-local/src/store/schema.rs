@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::OpenError;
 
 /// One script per version. A released script never changes; a change of the tables is a new script.
-const MIGRATIONS: [&str; 1] = [V1];
+const MIGRATIONS: [&str; 2] = [V1, V2];
 
 const V1: &str = "
 CREATE TABLE projects (
@@ -76,6 +76,76 @@ CREATE INDEX observations_by_time ON observations (project_id, start_ms DESC, tr
 CREATE INDEX observations_recent ON observations (start_ms);
 ";
 
+/// Long texts live in a table of their own, so that listing and measuring read narrow rows only. The
+/// explicit key keeps row and content together when the file is vacuumed.
+const V2: &str = "
+CREATE TABLE narrow (
+    seq INTEGER PRIMARY KEY NOT NULL,
+    project_id TEXT NOT NULL,
+    trace_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    start_ms INTEGER NOT NULL,
+    end_ms INTEGER NOT NULL,
+    trace_hash INTEGER NOT NULL,
+    parent_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    level TEXT NOT NULL,
+    status_message TEXT NOT NULL,
+    version TEXT NOT NULL,
+    release TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    trace_name TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    public INTEGER NOT NULL,
+    is_app_root INTEGER NOT NULL,
+    completion_start_ms INTEGER,
+    model TEXT NOT NULL,
+    usage TEXT NOT NULL,
+    input_usage REAL NOT NULL,
+    output_usage REAL NOT NULL,
+    total_usage REAL NOT NULL,
+    cost TEXT NOT NULL,
+    input_cost REAL,
+    output_cost REAL,
+    total_cost REAL NOT NULL,
+    prompt_name TEXT NOT NULL,
+    prompt_version INTEGER,
+    experiment_id TEXT NOT NULL,
+    experiment_name TEXT NOT NULL,
+    experiment_dataset_id TEXT NOT NULL,
+    ingestion_api_key TEXT NOT NULL,
+    ingestion_sdk_name TEXT NOT NULL,
+    ingestion_sdk_version TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    UNIQUE (project_id, trace_id, id, start_ms)
+) STRICT;
+CREATE TABLE contents (
+    observation INTEGER PRIMARY KEY NOT NULL,
+    input TEXT NOT NULL,
+    output TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    model_parameters TEXT NOT NULL
+) STRICT;
+INSERT INTO contents SELECT rowid, input, output, metadata, model_parameters FROM observations;
+INSERT INTO narrow SELECT rowid,
+    project_id, trace_id, id, start_ms, end_ms, trace_hash, parent_id, name, kind, level, status_message,
+    version, release, environment, trace_name, user_id, session_id, tags, public, is_app_root,
+    completion_start_ms, model, usage, input_usage, output_usage, total_usage, cost, input_cost,
+    output_cost, total_cost, prompt_name, prompt_version, experiment_id, experiment_name,
+    experiment_dataset_id, ingestion_api_key, ingestion_sdk_name, ingestion_sdk_version, created_ms,
+    updated_ms
+    FROM observations;
+DROP TABLE observations;
+ALTER TABLE narrow RENAME TO observations;
+CREATE INDEX observations_by_time ON observations (project_id, start_ms DESC, trace_hash DESC, id DESC);
+CREATE TRIGGER contents_follow AFTER DELETE ON observations
+BEGIN DELETE FROM contents WHERE observation = old.seq; END;
+";
+
 /// Opens the file for writing, in WAL mode and at the present version.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
@@ -93,7 +163,10 @@ fn prepare(connection: &mut Connection, found: i64) -> Result<(), rusqlite::Erro
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     debug_assert_eq!(mode, "wal");
     // FULL: what was answered survives a power cut too; group commits make it affordable.
-    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;")?;
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -24576;
+         PRAGMA wal_autocheckpoint = 4096; PRAGMA temp_store = MEMORY;",
+    )?;
     let steps = MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or_default());
     for (step_idx, script) in steps {
         let transaction = connection.transaction()?;

@@ -144,27 +144,46 @@ fn commit(connection: &mut Connection, group: &[Job]) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// A row that is sent again replaces the earlier one.
+/// A row that is sent again replaces the earlier one, in its place.
 const INSERT: &str = "
-INSERT OR REPLACE INTO observations (
-    project_id, trace_id, id, start_ms, end_ms, trace_hash, parent_id, name, kind, level,
-    status_message, version, release, environment, trace_name, user_id, session_id, tags, public, is_app_root,
-    completion_start_ms, input, output, metadata, model, model_parameters, usage, input_usage, output_usage,
-    total_usage, cost, input_cost, output_cost, total_cost, prompt_name, prompt_version, experiment_id,
-    experiment_name, experiment_dataset_id, ingestion_api_key, ingestion_sdk_name, ingestion_sdk_version,
-    created_ms, updated_ms
+INSERT INTO observations (
+    project_id, trace_id, id, start_ms, end_ms, trace_hash, parent_id, name, kind, level, status_message,
+    version, release, environment, trace_name, user_id, session_id, tags, public, is_app_root,
+    completion_start_ms, model, usage, input_usage, output_usage, total_usage, cost, input_cost,
+    output_cost, total_cost, prompt_name, prompt_version, experiment_id, experiment_name,
+    experiment_dataset_id, ingestion_api_key, ingestion_sdk_name, ingestion_sdk_version, created_ms,
+    updated_ms
 ) VALUES (
     ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?43
-)";
+    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?39
+) ON CONFLICT (project_id, trace_id, id, start_ms) DO UPDATE SET
+    end_ms = excluded.end_ms, trace_hash = excluded.trace_hash, parent_id = excluded.parent_id,
+    name = excluded.name, kind = excluded.kind, level = excluded.level,
+    status_message = excluded.status_message, version = excluded.version, release = excluded.release,
+    environment = excluded.environment, trace_name = excluded.trace_name, user_id = excluded.user_id,
+    session_id = excluded.session_id, tags = excluded.tags, public = excluded.public,
+    is_app_root = excluded.is_app_root, completion_start_ms = excluded.completion_start_ms,
+    model = excluded.model, usage = excluded.usage, input_usage = excluded.input_usage,
+    output_usage = excluded.output_usage, total_usage = excluded.total_usage, cost = excluded.cost,
+    input_cost = excluded.input_cost, output_cost = excluded.output_cost,
+    total_cost = excluded.total_cost, prompt_name = excluded.prompt_name,
+    prompt_version = excluded.prompt_version, experiment_id = excluded.experiment_id,
+    experiment_name = excluded.experiment_name, experiment_dataset_id = excluded.experiment_dataset_id,
+    ingestion_api_key = excluded.ingestion_api_key, ingestion_sdk_name = excluded.ingestion_sdk_name,
+    ingestion_sdk_version = excluded.ingestion_sdk_version, created_ms = excluded.created_ms,
+    updated_ms = excluded.updated_ms
+RETURNING seq";
+
+const INSERT_CONTENT: &str = "INSERT OR REPLACE INTO contents VALUES (?1, ?2, ?3, ?4, ?5)";
 
 fn insert(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::Error> {
     let mut statement = transaction.prepare_cached(INSERT)?;
+    let mut content = transaction.prepare_cached(INSERT_CONTENT)?;
     for row in &batch.rows {
         let usage = Sides::of(&row.usage);
         let cost = Sides::of(&row.cost);
         let tags = Value::from(row.tags.clone()).to_string();
-        statement.execute(params![
+        let values = params![
             batch.project_id,
             row.trace_id,
             row.id,
@@ -186,11 +205,7 @@ fn insert(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::
             row.public,
             row.is_app_root,
             row.completion_start_ms,
-            row.input,
-            row.output,
-            object_text(&row.metadata)?,
             row.model,
-            object_text(&row.model_parameters)?,
             object_text(&row.usage)?,
             usage.input.unwrap_or_default(),
             usage.output.unwrap_or_default(),
@@ -208,6 +223,14 @@ fn insert(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::
             batch.sdk.0,
             batch.sdk.1,
             batch.now_ms,
+        ];
+        let seq: i64 = statement.query_row(values, |row| row.get(0))?;
+        content.execute(params![
+            seq,
+            row.input,
+            row.output,
+            object_text(&row.metadata)?,
+            object_text(&row.model_parameters)?,
         ])?;
     }
     Ok(())
