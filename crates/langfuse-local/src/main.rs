@@ -8,19 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use langfuse_local::settings::{Role, Settings};
+use langfuse_local::store::Store;
 use langfuse_local::{Notice, Server, StartError};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-const USAGE: &str = "usage: langfuse-local web | worker | serve | healthcheck URL | version
+const USAGE: &str = "usage: langfuse-local web | worker | serve | vacuum | healthcheck URL | version
 
 web          web's API on PORT (3000); requires what Langfuse's web container requires
 worker       the worker's health routes on PORT (3030)
 serve        both in one process, nothing required
+vacuum       give the space of removed observations back; the server must not run
 healthcheck  ask URL once; exit 0 when it answers 200
 version      print the version
 
 Settings come from Langfuse's environment variables; data is kept in LANGFUSE_LOCAL_DATA
-(/var/lib/langfuse-local).
+(/var/lib/langfuse-local). LANGFUSE_LOCAL_RETENTION_DAYS removes what is older, LANGFUSE_LOCAL_MAX_BYTES
+bounds the data.
 ";
 
 /// How long tasks that hang may keep the process after everything is flushed.
@@ -34,6 +37,7 @@ fn main() -> ExitCode {
         ["web"] => run(Role::Web),
         ["worker"] => run(Role::Worker),
         ["serve"] => run(Role::Standalone),
+        ["vacuum"] => vacuum(),
         ["healthcheck", url] => match healthcheck::check(url) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(&error),
@@ -65,6 +69,21 @@ fn run(role: Role) -> ExitCode {
     let result = runtime.block_on(serve(settings));
     runtime.shutdown_timeout(LAST_TASKS);
     match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn vacuum() -> ExitCode {
+    let settings = match Settings::read(Role::Standalone, &|name| std::env::var(name).ok()) {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error),
+    };
+    let store = match Store::open(&settings.data) {
+        Ok(store) => store,
+        Err(error) => return fail(&error),
+    };
+    match store.vacuum() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
     }

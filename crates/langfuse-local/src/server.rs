@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::app::{App, OnNotice};
+use crate::app::{App, Notice, OnNotice};
 use crate::http;
 use crate::http::worker::Worker;
 use crate::object_store::{ObjectStore, ObjectStoreError};
@@ -22,6 +22,9 @@ use crate::store::{OpenError, Store, StoreError};
 const NOT_READY: Duration = Duration::from_millis(400);
 /// How long requests that are under way may take to finish.
 const IN_FLIGHT: Duration = Duration::from_millis(1_000);
+/// How often observations are looked through for those past their time.
+const BETWEEN_EXPIRIES: Duration = Duration::from_secs(3_600);
+const MS_PER_DAY: i64 = 86_400_000;
 
 /// Why the server did not start.
 #[derive(Debug, Error)]
@@ -77,7 +80,7 @@ impl Server {
             server.tasks.push(serve(listener, http::worker::routes(worker), stopped.clone()));
         }
         if settings.role != Role::Worker {
-            let store = Arc::new(Store::open(&settings.data)?);
+            let store = Arc::new(Store::open_bounded(&settings.data, settings.max_bytes)?);
             if let Some(init) = &settings.init {
                 let key = init.key.as_ref().map(|key| (key.public.as_str(), key.secret.reveal()));
                 store.provision(&init.project, key).map_err(StartError::Provision)?;
@@ -85,6 +88,10 @@ impl Server {
             let objects = settings.event_storage.as_ref().map(ObjectStore::new).transpose()?;
             let stopping = Arc::clone(&server.stopping);
             let (host, port) = (settings.host.clone(), settings.port);
+            if let Some(days) = settings.retention_days {
+                let task = expire(Arc::clone(&store), days, Arc::clone(&on_notice), stopped.clone());
+                server.tasks.push(tokio::spawn(task));
+            }
             let app = Arc::new(App::new(settings, Arc::clone(&store), objects, stopping, on_notice));
             server.store = Some(store);
             let listener = listen(&host, port).await?;
@@ -118,6 +125,23 @@ impl Server {
         }
         if let Some(store) = self.store.take() {
             let _closed = tokio::task::spawn_blocking(move || store.close()).await;
+        }
+    }
+}
+
+/// Removes what is past its time, at the start and every hour.
+async fn expire(store: Arc<Store>, days: u32, on_notice: OnNotice, stopped: watch::Receiver<bool>) {
+    let mut stopped = std::pin::pin!(until(stopped));
+    loop {
+        let before_ms = jiff::Timestamp::now().as_millisecond() - i64::from(days) * MS_PER_DAY;
+        let store = Arc::clone(&store);
+        let done = tokio::task::spawn_blocking(move || store.expire(before_ms)).await;
+        if let Ok(Err(error)) = done {
+            on_notice(&Notice::Store(error));
+        }
+        tokio::select! {
+            () = &mut stopped => return,
+            () = tokio::time::sleep(BETWEEN_EXPIRIES) => {}
         }
     }
 }

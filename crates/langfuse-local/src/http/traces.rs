@@ -16,7 +16,7 @@ use crate::object_store::file_key;
 use crate::observation::Observation;
 use crate::otlp::{DecodeError, decode_json, decode_protobuf};
 use crate::settings::Limits;
-use crate::store::Batch;
+use crate::store::{Batch, StoreError};
 
 use super::body::{self, GunzipError};
 use super::job::{self, Client};
@@ -73,8 +73,12 @@ pub(super) async fn export(State(app): State<Arc<App>>, headers: HeaderMap, body
                 now_ms: now.as_millisecond(),
                 rows,
             };
-            if app.with_store(move |store| store.insert(batch)).await.is_err() {
-                return internal("Failed to store the batch");
+            match app.with_store(move |store| store.insert(batch)).await {
+                Ok(()) => {}
+                Err(full @ StoreError::Full { .. }) => {
+                    return error(StatusCode::INSUFFICIENT_STORAGE, &full.to_string());
+                }
+                Err(_failed) => return internal("Failed to store the batch"),
             }
         }
         // Langfuse has answered long before its worker finds this out.

@@ -34,6 +34,15 @@ impl<'a> Lookup<'a> {
         }
     }
 
+    /// A whole number above zero.
+    pub(super) fn positive(&mut self, name: &str, max: u64) -> Option<u64> {
+        let number = self.get(name)?.parse::<u64>().ok().filter(|number| (1..=max).contains(number));
+        if number.is_none() {
+            self.finding(name, "must be a whole number above zero (of days at most 36500)");
+        }
+        number
+    }
+
     pub(super) fn truth(&mut self, name: &str) -> bool {
         match self.get(name).as_deref() {
             None | Some("false") => false,

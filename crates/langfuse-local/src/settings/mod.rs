@@ -2,7 +2,7 @@
 //!
 //! The variables are Langfuse's own, checked as the real images check them: an empty string is unset,
 //! truth values are `true` and `false`, and every finding names its variable and never the value.
-//! `LANGFUSE_LOCAL_DATA` is ours alone.
+//! `LANGFUSE_LOCAL_DATA`, `LANGFUSE_LOCAL_RETENTION_DAYS` and `LANGFUSE_LOCAL_MAX_BYTES` are ours alone.
 
 mod dependency;
 mod init;
@@ -43,6 +43,10 @@ pub struct Settings {
     pub worker_port: u16,
     /// The folder that holds the data; the worker has none.
     pub data: PathBuf,
+    /// Observations that are older are removed; `None` keeps them.
+    pub retention_days: Option<u32>,
+    /// The file takes no more observations beyond this.
+    pub max_bytes: Option<u64>,
     /// The project to provision.
     pub init: Option<Init>,
     /// Where accepted batches are uploaded first.
@@ -123,10 +127,26 @@ impl Settings {
         let event_storage = storage::event_storage(&mut lookup, role != Role::Standalone);
         let init = init::init(&mut lookup);
         let data = lookup.get("LANGFUSE_LOCAL_DATA").unwrap_or_else(|| "/var/lib/langfuse-local".to_owned());
+        let retention_days = lookup.positive("LANGFUSE_LOCAL_RETENTION_DAYS", 36_500);
+        let max_bytes = lookup.positive("LANGFUSE_LOCAL_MAX_BYTES", u64::MAX);
         lookup.finish()?;
+        let retention_days = retention_days.and_then(|days| u32::try_from(days).ok());
         let limits = Limits::default();
         let data = PathBuf::from(data);
-        Ok(Self { role, host, port, worker_port: 3030, data, init, event_storage, postgres, redis, limits })
+        Ok(Self {
+            role,
+            host,
+            port,
+            worker_port: 3030,
+            data,
+            retention_days,
+            max_bytes,
+            init,
+            event_storage,
+            postgres,
+            redis,
+            limits,
+        })
     }
 }
 

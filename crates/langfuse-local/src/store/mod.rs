@@ -73,6 +73,15 @@ pub enum StoreError {
     /// SQLite refused.
     #[error("the store failed")]
     Database(#[source] Arc<rusqlite::Error>),
+    /// The file has reached its bound; nothing was stored.
+    #[error(
+        "the store holds more than its bound of {limit} bytes: raise LANGFUSE_LOCAL_MAX_BYTES, or set \
+         LANGFUSE_LOCAL_RETENTION_DAYS, or delete traces"
+    )]
+    Full {
+        /// The bound in bytes.
+        limit: u64,
+    },
     /// The writer has been closed by a shutdown.
     #[error("the store is closed")]
     Closed,
@@ -96,6 +105,11 @@ pub struct Store {
 impl Store {
     /// Opens the folder, creating it when it is missing.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
+        Self::open_bounded(folder, None)
+    }
+
+    /// As [`Store::open`]; insertions are refused while the file holds more than `max_bytes`.
+    pub fn open_bounded(folder: &Path, max_bytes: Option<u64>) -> Result<Self, OpenError> {
         let failed = |doing| move |source| OpenError::Folder { path: folder.to_owned(), doing, source };
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed("create it"))?;
         let lock = private_file(&folder.join(LOCK_NAME)).map_err(failed("open its lock file"))?;
@@ -107,7 +121,7 @@ impl Store {
         // SQLite gives its side files the rights of the main file.
         private_file(&path).map_err(failed("open its database"))?;
         let connection = schema::open(&path)?;
-        Ok(Self { writer: Writer::start(connection), readers: Readers::new(path), _lock: lock })
+        Ok(Self { writer: Writer::start(connection, max_bytes), readers: Readers::new(path), _lock: lock })
     }
 
     /// Stores a batch of rows; on return it is durable.
@@ -118,6 +132,23 @@ impl Store {
     /// Removes all observations of these traces.
     pub fn delete_traces(&self, project_id: &str, trace_ids: Vec<String>) -> Result<(), StoreError> {
         self.writer.delete_traces(project_id.to_owned(), trace_ids)
+    }
+
+    /// Removes all observations that began before this time (milliseconds since 1970), in steps between
+    /// which other writes go on. Returns their number.
+    pub fn expire(&self, before_ms: i64) -> Result<usize, StoreError> {
+        let mut n_expired = 0;
+        loop {
+            match self.writer.expire(before_ms)? {
+                0 => return Ok(n_expired),
+                n_rows => n_expired += n_rows,
+            }
+        }
+    }
+
+    /// Gives the space of removed rows back to the file system. Needs as much free space as the file has.
+    pub fn vacuum(&self) -> Result<(), StoreError> {
+        self.writer.vacuum()
     }
 
     /// Makes sure that the project and its key exist. What exists already stays as it is.

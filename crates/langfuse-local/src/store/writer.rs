@@ -38,12 +38,27 @@ enum Work {
     Insert(Batch),
     DeleteTraces { project_id: String, trace_ids: Vec<String> },
     Provision { project: Project, key: Option<NewKey> },
+    Expire { before_ms: i64 },
+    Vacuum,
 }
+
+/// What a job changed: rows, where rows are counted.
+type Done = Result<usize, StoreError>;
 
 struct Job {
     work: Work,
-    reply: SyncSender<Result<(), StoreError>>,
+    reply: SyncSender<Done>,
 }
+
+impl Job {
+    /// Whether it is not committed with others: its rows are counted, or it is no transaction.
+    fn is_alone(&self) -> bool {
+        matches!(self.work, Work::Expire { .. } | Work::Vacuum)
+    }
+}
+
+/// Rows that one job expires: writes that wait behind it wait for a moment only.
+const EXPIRED_AT_ONCE: usize = 5_000;
 
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -52,25 +67,36 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(mut connection: Connection) -> Self {
+    /// Insertions are refused while the file holds more than `max_bytes`.
+    pub(super) fn start(mut connection: Connection, max_bytes: Option<u64>) -> Self {
         let (jobs, queue) = sync_channel(QUEUE);
-        let thread = std::thread::spawn(move || run(&mut connection, &queue));
+        let thread = std::thread::spawn(move || run(&mut connection, &queue, max_bytes));
         Self { jobs: Mutex::new(Some(jobs)), thread: Mutex::new(Some(thread)) }
     }
 
     pub(super) fn insert(&self, batch: Batch) -> Result<(), StoreError> {
-        self.submit(Work::Insert(batch))
+        self.submit(Work::Insert(batch)).map(|_rows| ())
     }
 
     pub(super) fn delete_traces(&self, project_id: String, trace_ids: Vec<String>) -> Result<(), StoreError> {
-        self.submit(Work::DeleteTraces { project_id, trace_ids })
+        self.submit(Work::DeleteTraces { project_id, trace_ids }).map(|_rows| ())
     }
 
     pub(super) fn provision(&self, project: Project, key: Option<NewKey>) -> Result<(), StoreError> {
-        self.submit(Work::Provision { project, key })
+        self.submit(Work::Provision { project, key }).map(|_rows| ())
     }
 
-    fn submit(&self, work: Work) -> Result<(), StoreError> {
+    /// Removes some of the observations that began before this time; 0 when none is left.
+    pub(super) fn expire(&self, before_ms: i64) -> Done {
+        self.submit(Work::Expire { before_ms })
+    }
+
+    /// Rewrites the file without its free pages.
+    pub(super) fn vacuum(&self) -> Result<(), StoreError> {
+        self.submit(Work::Vacuum).map(|_rows| ())
+    }
+
+    fn submit(&self, work: Work) -> Done {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (reply, answer) = sync_channel(1);
         jobs.ok_or(StoreError::Closed)?.send(Job { work, reply }).map_err(|_gone| StoreError::Closed)?;
@@ -92,19 +118,25 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &mut Connection, queue: &Receiver<Job>) {
+fn run(connection: &mut Connection, queue: &Receiver<Job>, max_bytes: Option<u64>) {
     while let Ok(first) = queue.recv() {
         let mut group = vec![first];
+        let mut alone = None;
         while group.len() < GROUP
+            && !group[0].is_alone()
             && let Ok(next) = queue.try_recv()
         {
+            if next.is_alone() {
+                alone = Some(next);
+                break;
+            }
             group.push(next);
         }
-        let result = commit(connection, &group);
+        let result = commit(connection, &group, max_bytes);
         if result.is_err() && group.len() > 1 {
             // One bad job must not fail its neighbours.
             for job in group {
-                let result = commit(connection, std::slice::from_ref(&job));
+                let result = commit(connection, std::slice::from_ref(&job), max_bytes);
                 answer(job, result);
             }
         } else {
@@ -112,21 +144,36 @@ fn run(connection: &mut Connection, queue: &Receiver<Job>) {
                 answer(job, result.clone());
             }
         }
+        if let Some(job) = alone {
+            let result = commit(connection, std::slice::from_ref(&job), max_bytes);
+            answer(job, result);
+        }
     }
     // Leaves one plain file behind; if it fails the log is simply replayed on the next start.
     let _kept_log = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
-fn answer(job: Job, result: Result<(), StoreError>) {
+fn answer(job: Job, result: Done) {
     // Nobody waits any more when the client has gone; the rows stay.
     let _gone = job.reply.send(result);
 }
 
-fn commit(connection: &mut Connection, group: &[Job]) -> Result<(), StoreError> {
+/// The number of rows is that of the last job: only jobs that are alone ask for it.
+fn commit(connection: &mut Connection, group: &[Job], max_bytes: Option<u64>) -> Done {
+    if let [Job { work: Work::Vacuum, .. }] = group {
+        connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?;
+        return Ok(0);
+    }
+    let mut n_rows = 0;
     let transaction = connection.transaction()?;
     for job in group {
         match &job.work {
-            Work::Insert(batch) => insert(&transaction, batch)?,
+            Work::Insert(batch) => {
+                refuse_when_full(&transaction, max_bytes)?;
+                insert(&transaction, batch)?;
+            }
+            Work::Expire { before_ms } => n_rows = expire(&transaction, *before_ms)?,
+            Work::Vacuum => {}
             Work::DeleteTraces { project_id, trace_ids } => {
                 let mut statement = transaction
                     .prepare_cached("DELETE FROM observations WHERE project_id = ?1 AND trace_id = ?2")?;
@@ -141,7 +188,25 @@ fn commit(connection: &mut Connection, group: &[Job]) -> Result<(), StoreError> 
         }
     }
     transaction.commit()?;
-    Ok(())
+    Ok(n_rows)
+}
+
+/// Free pages do not count: they are used again.
+fn refuse_when_full(transaction: &Transaction<'_>, max_bytes: Option<u64>) -> Result<(), StoreError> {
+    let Some(limit) = max_bytes else { return Ok(()) };
+    let pragma = |name: &str| transaction.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let used = (pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?;
+    if used.unsigned_abs() > limit { Err(StoreError::Full { limit }) } else { Ok(()) }
+}
+
+fn expire(transaction: &Transaction<'_>, before_ms: i64) -> Result<usize, rusqlite::Error> {
+    transaction
+        .prepare_cached(
+            "DELETE FROM observations WHERE seq IN (
+                SELECT o.seq FROM projects p JOIN observations o ON o.project_id = p.id
+                WHERE o.start_ms < ?1 LIMIT ?2)",
+        )?
+        .execute(params![before_ms, EXPIRED_AT_ONCE as i64])
 }
 
 /// A row that is sent again replaces the earlier one, in its place.

@@ -9,5 +9,6 @@ mod listing;
 mod object_storage;
 mod properties;
 mod replay;
+mod space;
 mod support;
 mod worker_health;
