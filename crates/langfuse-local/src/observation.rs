@@ -61,6 +61,10 @@ pub struct Observation {
     pub prompt_name: String,
     /// The linked prompt's version.
     pub prompt_version: Option<i64>,
+    /// The tools that were offered to a model, each once.
+    pub tool_names: Vec<String>,
+    /// The tools that were called, one entry for each call.
+    pub called_tool_names: Vec<String>,
     /// The experiment's id, name and data set.
     pub experiment: [String; 3],
 }

@@ -8,7 +8,7 @@ use crate::otlp::Span;
 
 use super::MappingError;
 use super::attributes::{Attributes, text_of};
-use super::{io, kind, metadata, usage};
+use super::{io, kind, metadata, tools, usage};
 
 const MODEL: [&str; 7] = [
     "langfuse.observation.model.name",
@@ -51,7 +51,12 @@ pub(super) fn observation(
     now_ms: i64,
 ) -> Result<Observation, MappingError> {
     let attributes = Attributes::new(span.attributes)?;
-    let io = io::io(&attributes, &scope.0, span.events)?;
+    let mut io = io::io(&attributes, &scope.0, span.events)?;
+    let moves_tools = !scope.0.starts_with("langfuse-sdk");
+    if moves_tools && let Some(input) = tools::with_definitions(&io.input, &attributes) {
+        io.input = input;
+    }
+    let tools = tools::tools(&io.input, &io.output);
     let text = |keys: &[&str]| attributes.first_text(keys).unwrap_or_default();
     let of_resource = |key: &str| resource.first_text(&[key]);
     let milliseconds = |ns: Option<u64>| ns.and_then(|ns| i64::try_from(ns / 1_000_000).ok());
@@ -87,7 +92,9 @@ pub(super) fn observation(
         public: ["langfuse.trace.public", "langfuse.public"].iter().any(|key| is_true(&attributes, key)),
         is_app_root: is_true(&attributes, "langfuse.internal.is_app_root"),
         completion_start_ms: completion_start(&attributes, start_ms),
-        metadata: metadata::metadata(&attributes, resource, scope, &|key| io.consumed(key)),
+        metadata: metadata::metadata(&attributes, resource, scope, &|key| {
+            io.consumed(key) || tools::is_moved(key)
+        }),
         input: io.input,
         output: io.output,
         model: if counts { text(&MODEL) } else { String::new() },
@@ -101,6 +108,8 @@ pub(super) fn observation(
             text(&["langfuse.experiment.name"]),
             text(&["langfuse.experiment.dataset.id"]),
         ],
+        tool_names: tools.offered,
+        called_tool_names: tools.called,
         trace_id: span.trace_id,
         id: span.span_id,
         parent_id: span.parent_span_id,

@@ -9,6 +9,7 @@ mod fields;
 mod io;
 mod kind;
 mod metadata;
+mod tools;
 mod unflatten;
 mod usage;
 

@@ -62,20 +62,21 @@ pub(super) fn column(name: &str) -> Option<Column> {
         "ingestionApiKey" => Text("ingestion_api_key"),
         "ingestionSdkName" => Text("ingestion_sdk_name"),
         "ingestionSdkVersion" => Text("ingestion_sdk_version"),
+        "toolNames" => List("tool_names"),
+        "calledToolNames" => List("called_tool_names"),
+        "toolDefinitions" => Number("json_array_length(tool_names)"),
+        "toolCalls" => Number("json_array_length(called_tool_names)"),
+        // Everything here came by OTLP, and nobody can comment.
+        "ingestionSource" => Text("'otel'"),
+        "commentCount" => Number("0"),
+        "commentContent" => Text("''"),
         "modelId"
-        | "toolNames"
-        | "calledToolNames"
-        | "toolDefinitions"
-        | "toolCalls"
-        | "ingestionSource"
         | "scores_avg"
         | "score_categories"
         | "score_booleans"
         | "trace_scores_avg"
         | "trace_score_categories"
-        | "trace_score_booleans"
-        | "commentCount"
-        | "commentContent" => NotKept,
+        | "trace_score_booleans" => NotKept,
         _ => return None,
     })
 }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::OpenError;
 
 /// One script per version. A released script never changes; a change of the tables is a new script.
-const MIGRATIONS: [&str; 2] = [V1, V2];
+const MIGRATIONS: [&str; 3] = [V1, V2, V3];
 
 const V1: &str = "
 CREATE TABLE projects (
@@ -144,6 +144,11 @@ ALTER TABLE narrow RENAME TO observations;
 CREATE INDEX observations_by_time ON observations (project_id, start_ms DESC, trace_hash DESC, id DESC);
 CREATE TRIGGER contents_follow AFTER DELETE ON observations
 BEGIN DELETE FROM contents WHERE observation = old.seq; END;
+";
+
+const V3: &str = "
+ALTER TABLE observations ADD COLUMN tool_names TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE observations ADD COLUMN called_tool_names TEXT NOT NULL DEFAULT '[]';
 ";
 
 /// Opens the file for writing, in WAL mode and at the present version.

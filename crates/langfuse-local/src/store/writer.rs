@@ -217,10 +217,10 @@ INSERT INTO observations (
     completion_start_ms, model, usage, input_usage, output_usage, total_usage, cost, input_cost,
     output_cost, total_cost, prompt_name, prompt_version, experiment_id, experiment_name,
     experiment_dataset_id, ingestion_api_key, ingestion_sdk_name, ingestion_sdk_version, created_ms,
-    updated_ms
+    updated_ms, tool_names, called_tool_names
 ) VALUES (
     ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?39
+    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?39, ?40, ?41
 ) ON CONFLICT (project_id, trace_id, id, start_ms) DO UPDATE SET
     end_ms = excluded.end_ms, trace_hash = excluded.trace_hash, parent_id = excluded.parent_id,
     name = excluded.name, kind = excluded.kind, level = excluded.level,
@@ -236,7 +236,8 @@ INSERT INTO observations (
     experiment_name = excluded.experiment_name, experiment_dataset_id = excluded.experiment_dataset_id,
     ingestion_api_key = excluded.ingestion_api_key, ingestion_sdk_name = excluded.ingestion_sdk_name,
     ingestion_sdk_version = excluded.ingestion_sdk_version, created_ms = excluded.created_ms,
-    updated_ms = excluded.updated_ms
+    updated_ms = excluded.updated_ms, tool_names = excluded.tool_names,
+    called_tool_names = excluded.called_tool_names
 RETURNING seq";
 
 const INSERT_CONTENT: &str = "INSERT OR REPLACE INTO contents VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -288,6 +289,8 @@ fn insert(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::
             batch.sdk.0,
             batch.sdk.1,
             batch.now_ms,
+            Value::from(row.tool_names.clone()).to_string(),
+            Value::from(row.called_tool_names.clone()).to_string(),
         ];
         let seq: i64 = statement.query_row(values, |row| row.get(0))?;
         content.execute(params![

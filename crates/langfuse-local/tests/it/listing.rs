@@ -244,3 +244,50 @@ async fn health_knows_recent_events() {
     assert_eq!(server.send(&export).await.0, 200);
     assert_eq!(server.get(path).await.0, 200);
 }
+
+#[tokio::test]
+async fn tools_are_found_moved_into_the_input_and_filtered_by() {
+    let server = TestServer::start(&[]).await;
+    let text = |key: &str, value: Value| json!({ "key": key, "value": { "stringValue": value.to_string() } });
+    let span = |id: &str, attributes: Value| {
+        json!({ "traceId": "trace-0", "spanId": id, "name": id, "startTimeUnixNano": "1795168800000000000",
+            "attributes": attributes })
+    };
+    let definition = json!([{ "type": "function", "function": { "name": "search" } }, { "name": "run_sql" }]);
+    let call = |name: &str| json!({ "function": { "name": name } });
+    let spans = [
+        span(
+            "moved",
+            json!([
+                text("gen_ai.tool.definitions", definition.clone()),
+                text("langfuse.observation.input", json!([{ "role": "user", "content": "hi" }])),
+                text(
+                    "langfuse.observation.output",
+                    json!({ "tool_calls": [call("search"), call("search")] })
+                ),
+            ]),
+        ),
+        span("none", json!([text("langfuse.observation.input", json!("tools"))])),
+    ];
+    let export = json!({ "resourceSpans": [{ "scopeSpans": [{ "spans": spans }] }] });
+    assert_eq!(server.send(&export).await.0, 200);
+
+    let moved = &server.trace("trace-0").await.into_iter().find(|row| row["id"] == "moved").unwrap();
+    let input: Value = serde_json::from_str(moved["input"].as_str().unwrap()).unwrap();
+    assert_eq!(input, json!({ "messages": [{ "role": "user", "content": "hi" }], "tools": definition }));
+    assert!(!moved["metadata"].to_string().contains("gen_ai.tool.definitions"), "{moved}");
+
+    let filter = |kind: &str, column: &str, operator: &str, value: Value| {
+        let filter = json!([{ "type": kind, "column": column, "operator": operator, "value": value }]);
+        format!("filter={}", encoded(&filter.to_string()))
+    };
+    for (query, ids) in [
+        (filter("arrayOptions", "toolNames", "all of", json!(["search", "run_sql"])), vec!["0/moved"]),
+        (filter("arrayOptions", "calledToolNames", "any of", json!(["run_sql"])), vec![]),
+        (filter("arrayOptions", "calledToolNames", "none of", json!(["search"])), vec!["0/none"]),
+        (filter("number", "toolCalls", "=", json!(2)), vec!["0/moved"]),
+        (filter("number", "toolDefinitions", "<", json!(1)), vec!["0/none"]),
+    ] {
+        assert_eq!(found(&server, &query).await, ids, "{query}");
+    }
+}
