@@ -6,20 +6,25 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::score::Score;
+use crate::store::StoreError;
+use crate::time::now_ms;
 
-use super::respond::json;
+use super::respond::{self, json};
 use super::{auth, body};
 
 /// Langfuse's limit for this route.
 pub(super) const MAX_BODY: usize = 4_500_000;
 
 pub(super) async fn ingest(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response {
-    if let Err(answer) = auth::project_key(&app, &headers).await {
-        return *answer;
-    }
+    let holder = match auth::project_key(&app, &headers).await {
+        Ok(holder) => holder,
+        Err(answer) => return *answer,
+    };
     let bytes = match body::read(&headers, body, MAX_BODY).await {
         Ok(bytes) => bytes,
         Err(answer) => return *answer,
@@ -38,16 +43,27 @@ pub(super) async fn ingest(State(app): State<Arc<App>>, headers: HeaderMap, body
         return invalid(format!("Invalid input: expected array, received {received}"));
     };
     let (mut successes, mut errors) = (Vec::new(), Vec::new());
+    let (mut scores, now_ms) = (Vec::new(), now_ms());
     for event in events {
-        match outcome(event) {
+        match outcome(event, now_ms, &mut scores) {
             Ok(success) => successes.push(success),
             Err(failure) => errors.push(failure),
+        }
+    }
+    if !scores.is_empty() {
+        match app.with_store(move |store| store.put_scores(&holder.project.id, scores)).await {
+            Ok(()) => {}
+            Err(full @ StoreError::Full { .. }) => {
+                return respond::error(StatusCode::INSUFFICIENT_STORAGE, &full.to_string());
+            }
+            Err(_failed) => return respond::internal("Failed to store the scores"),
         }
     }
     json(StatusCode::MULTI_STATUS, &json!({ "successes": successes, "errors": errors }))
 }
 
-fn outcome(event: &Value) -> Result<Value, Value> {
+/// A score is put with the others, to be stored together.
+fn outcome(event: &Value, now_ms: i64, scores: &mut Vec<Score>) -> Result<Value, Value> {
     let failure = |status: u16, message: &str, error: String| json!({ "id": event["id"].as_str().unwrap_or_default(), "status": status, "message": message, "error": error });
     let (Some(id), Some(kind)) = (event["id"].as_str(), event["type"].as_str()) else {
         return Err(failure(
@@ -59,9 +75,15 @@ fn outcome(event: &Value) -> Result<Value, Value> {
     match kind {
         // The log of a client library is for Langfuse's own eyes: taken, not kept.
         "sdk-log" => Ok(json!({ "id": id, "status": 201 })),
-        "score-create" => {
-            Err(failure(501, "Not implemented", "langfuse-local does not store scores".to_owned()))
-        }
+        "score-create" => match Score::parse(&event["body"], now_ms) {
+            Ok(mut score) => {
+                let timestamp = event["timestamp"].as_str().and_then(|it| it.parse::<Timestamp>().ok());
+                score.timestamp_ms = timestamp.map_or(now_ms, Timestamp::as_millisecond);
+                scores.push(score);
+                Ok(json!({ "id": id, "status": 201 }))
+            }
+            Err(issues) => Err(failure(400, "Invalid request data", Value::Array(issues).to_string())),
+        },
         _ => Err(failure(
             400,
             "Event type not accepted",
@@ -73,7 +95,7 @@ fn outcome(event: &Value) -> Result<Value, Value> {
 }
 
 /// A JSON type in the words of the validator.
-fn kind(value: Option<&Value>) -> &'static str {
+pub(crate) fn kind(value: Option<&Value>) -> &'static str {
     match value {
         None => "undefined",
         Some(Value::Null) => "null",

@@ -5,9 +5,11 @@ mod body;
 mod health;
 mod ingestion;
 mod job;
+mod metrics;
 mod observations;
 mod page;
 mod respond;
+mod scores;
 mod traces;
 pub(crate) mod worker;
 
@@ -23,13 +25,12 @@ use crate::app::App;
 
 use respond::{html, json};
 
+pub(crate) use ingestion::kind as received;
+
 type Routes = MethodRouter<Arc<App>>;
 
 /// Langfuse's routes that are not offered here yet, by their beginnings.
-const NOT_OFFERED: [&str; 21] = [
-    "v2/metrics",
-    "v3/scores",
-    "scores",
+const NOT_OFFERED: [&str; 18] = [
     "v2/prompts",
     "v2/datasets",
     "datasets",
@@ -60,6 +61,10 @@ pub(crate) fn web(app: Arc<App>) -> Router {
         .route("/otel/v1/metrics", only(post(traces::metrics)))
         .route("/ingestion", only(post(ingestion::ingest)))
         .route("/v2/observations", only(get(observations::list)))
+        .route("/v2/metrics", only(get(metrics::list)))
+        .route("/scores", only(post(scores::create).on(MethodFilter::GET, gone)))
+        .route("/scores/{id}", only(delete(scores::delete).on(MethodFilter::GET, gone)))
+        .route("/v3/scores", only(get(scores::list)))
         .route(
             "/traces",
             only(delete(traces::delete_many).on(MethodFilter::GET.or(MethodFilter::POST), gone)),
@@ -68,7 +73,7 @@ pub(crate) fn web(app: Arc<App>) -> Router {
     let api = GONE.iter().fold(api, |api, (path, methods)| {
         let routes = on(*methods, gone);
         // Other methods live on there in Langfuse.
-        let lives_on = matches!(*path, "/scores" | "/scores/{id}" | "/dataset-run-items");
+        let lives_on = *path == "/dataset-run-items";
         api.route(path, if lives_on { routes.fallback(not_offered) } else { only(routes) })
     });
     Router::new()
@@ -80,13 +85,11 @@ pub(crate) fn web(app: Arc<App>) -> Router {
 }
 
 /// Routes that the write mode `events_only` takes away, besides those of traces.
-const GONE: [(&str, MethodFilter); 16] = [
+const GONE: [(&str, MethodFilter); 14] = [
     ("/observations", MethodFilter::GET),
     ("/observations/{id}", MethodFilter::GET),
     ("/sessions", MethodFilter::GET),
     ("/sessions/{id}", MethodFilter::GET),
-    ("/scores", MethodFilter::GET),
-    ("/scores/{id}", MethodFilter::GET),
     ("/v2/scores", MethodFilter::GET),
     ("/v2/scores/{id}", MethodFilter::GET),
     ("/metrics", MethodFilter::GET),

@@ -42,7 +42,7 @@ pub(super) async fn list(
     }
 }
 
-fn refused(error: &QueryError) -> Response {
+pub(super) fn refused(error: &QueryError) -> Response {
     let body = match error {
         QueryError::Invalid(issues) => json!({ "message": "Invalid request data", "error": issues }),
         QueryError::Request(text) => json!({ "message": text, "error": "InvalidRequestError" }),

@@ -2,7 +2,7 @@
 
 /// A column as SQL, by what can be asked of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Column {
+pub(crate) enum Column {
     Text(&'static str),
     Number(&'static str),
     Time(&'static str),
@@ -11,15 +11,19 @@ pub(super) enum Column {
     List(&'static str),
     /// A JSON object of strings, asked by key.
     Object(&'static str),
-    /// Langfuse has it, this server keeps nothing to answer it with.
-    NotKept,
+    /// Scores, by the condition that finds those of a row.
+    Scores(&'static str),
 }
 
+const OF_OBSERVATION: &str = "scores.project_id = observations.project_id AND \
+    scores.trace_id = observations.trace_id AND scores.observation_id = observations.id";
+const OF_TRACE: &str = "scores.project_id = observations.project_id AND \
+    scores.trace_id = observations.trace_id AND scores.observation_id = ''";
 const LATENCY: &str = "((end_ms - start_ms) / 1000.0)";
 
 /// Finds a column by any of its names, `None` when Langfuse has none of that name either.
 pub(super) fn column(name: &str) -> Option<Column> {
-    use Column::{List, NotKept, Number, Object, Text, Time, Truth};
+    use Column::{List, Number, Object, Scores, Text, Time, Truth};
     Some(match name {
         "id" => Text("id"),
         "type" => Text("kind"),
@@ -70,13 +74,8 @@ pub(super) fn column(name: &str) -> Option<Column> {
         "ingestionSource" => Text("'otel'"),
         "commentCount" => Number("0"),
         "commentContent" => Text("''"),
-        "modelId"
-        | "scores_avg"
-        | "score_categories"
-        | "score_booleans"
-        | "trace_scores_avg"
-        | "trace_score_categories"
-        | "trace_score_booleans" => NotKept,
+        "scores_avg" | "score_categories" | "score_booleans" => Scores(OF_OBSERVATION),
+        "trace_scores_avg" | "trace_score_categories" | "trace_score_booleans" => Scores(OF_TRACE),
         _ => return None,
     })
 }

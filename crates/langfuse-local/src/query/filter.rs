@@ -18,13 +18,40 @@ pub struct Filter {
 
 #[derive(Debug, Clone, PartialEq)]
 enum Test {
-    Compare { operator: &'static str, value: Sql },
+    Compare {
+        operator: &'static str,
+        value: Sql,
+    },
     Text(TextTest),
-    Key { key: String, test: TextTest },
-    OneOf { negated: bool, values: Vec<String> },
-    List { mode: ListMode, values: Vec<String> },
+    Key {
+        key: String,
+        test: TextTest,
+    },
+    OneOf {
+        negated: bool,
+        values: Vec<String>,
+    },
+    List {
+        mode: ListMode,
+        values: Vec<String>,
+    },
     Truth(bool),
     Null(bool),
+    /// Scores by name: their average, any of their categories, or their truth.
+    ScoreAverage {
+        name: String,
+        operator: &'static str,
+        value: f64,
+    },
+    ScoreCategory {
+        name: String,
+        negated: bool,
+        values: Vec<String>,
+    },
+    ScoreTruth {
+        name: String,
+        truth: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -64,14 +91,30 @@ pub fn parse_filters(text: &str) -> Result<Vec<Filter>, QueryError> {
     if items.len() > MAX_FILTERS {
         return Err(QueryError::Request(format!("the filter parameter has more than {MAX_FILTERS} entries")));
     }
-    let filters: Vec<Filter> =
-        items.iter().enumerate().map(|(at, item)| filter(at, item)).collect::<Result<_, _>>()?;
+    let filters = filters_of(&items, &[Value::from("filter")], &observation_column)?;
     if filters.iter().any(Filter::is_io) && !filters.iter().any(Filter::narrows_io) {
         return Err(QueryError::Request(
             "Filters on input or output need at least one of the operators = or matches".to_owned(),
         ));
     }
     Ok(filters)
+}
+
+/// Finds the column of a name, or refuses it.
+pub(crate) type Resolve<'a> = &'a dyn Fn(&str) -> Result<Column, QueryError>;
+
+/// Checks conditions that stand at `path` in the request.
+pub(crate) fn filters_of(
+    items: &[Value],
+    path: &[Value],
+    resolve: Resolve<'_>,
+) -> Result<Vec<Filter>, QueryError> {
+    items.iter().enumerate().map(|(at, item)| filter(path, at, item, resolve)).collect()
+}
+
+fn observation_column(name: &str) -> Result<Column, QueryError> {
+    column(name)
+        .ok_or_else(|| QueryError::Request(format!("Column {name} does not match a UI / CH table mapping.")))
 }
 
 impl Filter {
@@ -108,16 +151,14 @@ impl Filter {
     }
 
     /// The condition as SQL; its values are appended to `parameters`.
-    pub(super) fn sql(&self, parameters: &mut Vec<Sql>) -> String {
+    pub(crate) fn sql(&self, parameters: &mut Vec<Sql>) -> String {
         let (Column::Text(sql)
         | Column::Number(sql)
         | Column::Time(sql)
         | Column::Truth(sql)
         | Column::List(sql)
-        | Column::Object(sql)) = self.column
-        else {
-            return "0".to_owned();
-        };
+        | Column::Object(sql)
+        | Column::Scores(sql)) = self.column;
         match &self.test {
             Test::Compare { operator, value } => {
                 parameters.push(value.clone());
@@ -162,6 +203,31 @@ impl Filter {
                 (_, true) => format!("{sql} IS NULL"),
                 (_, false) => format!("{sql} IS NOT NULL"),
             },
+            Test::ScoreAverage { name, operator, value } => {
+                parameters.extend([Sql::Text(name.clone()), Sql::Real(*value)]);
+                format!(
+                    "(SELECT avg(value) FROM scores WHERE {sql} AND scores.name = ? AND data_type = 'NUMERIC')
+                        {operator} ?"
+                )
+            }
+            Test::ScoreCategory { name, negated, values } => {
+                parameters.push(Sql::Text(name.clone()));
+                parameters.extend(values.iter().cloned().map(Sql::Text));
+                let not = if *negated { "NOT " } else { "" };
+                format!(
+                    "{not}EXISTS (SELECT 1 FROM scores WHERE {sql} AND scores.name = ?
+                        AND data_type = 'CATEGORICAL' AND string_value IN ({}))",
+                    placeholders(values.len())
+                )
+            }
+            Test::ScoreTruth { name, truth } => {
+                parameters.push(Sql::Text(name.clone()));
+                format!(
+                    "EXISTS (SELECT 1 FROM scores WHERE {sql} AND scores.name = ?
+                        AND data_type = 'BOOLEAN' AND value = {})",
+                    i32::from(*truth)
+                )
+            }
         }
     }
 }
@@ -205,17 +271,15 @@ fn placeholders(n_values: usize) -> String {
     vec!["?"; n_values].join(", ")
 }
 
-fn filter(at: usize, item: &Value) -> Result<Filter, QueryError> {
-    let invalid = |field: &str, message: &str| QueryError::invalid("filter", Some((at, field)), message);
+fn filter(path: &[Value], at: usize, item: &Value, resolve: Resolve<'_>) -> Result<Filter, QueryError> {
+    let invalid = |field: &str, message: &str| {
+        let place = path.iter().cloned().chain([Value::from(at), Value::from(field)]);
+        QueryError::issue(place.collect(), message)
+    };
     let text =
         |field: &str| item[field].as_str().ok_or_else(|| invalid(field, "Invalid input: expected string"));
     let name = text("column")?;
-    let Some(column) = column(name) else {
-        return Err(QueryError::Request(format!("Column {name} does not match a UI / CH table mapping.")));
-    };
-    if column == Column::NotKept {
-        return Err(QueryError::Request(format!("langfuse-local cannot filter by column {name}.")));
-    }
+    let column = resolve(name)?;
     let (kind, operator, value) = (text("type")?, text("operator")?, &item["value"]);
     let texts = || {
         let items = value.as_array().filter(|items| items.len() <= MAX_VALUES);
@@ -294,14 +358,33 @@ fn filter(at: usize, item: &Value) -> Result<Filter, QueryError> {
                 _ => return Err(invalid("operator", "Invalid option for this type")),
             }
         }
+        "null" if matches!(column, Column::Scores(_)) => {
+            return Err(invalid("type", "does not fit the column"));
+        }
         "null" => match operator {
             "is null" => Test::Null(true),
             "is not null" => Test::Null(false),
             _ => return Err(invalid("operator", "Invalid option for this type")),
         },
-        // Only columns that are not kept take these.
         "categoryOptions" | "numberObject" | "booleanObject" => {
-            return Err(invalid("type", "does not fit the column"));
+            fits(matches!(column, Column::Scores(_)))?;
+            let name = text("key")?.to_owned();
+            match (kind, operator) {
+                ("categoryOptions", "any of" | "none of") => {
+                    Test::ScoreCategory { name, negated: operator == "none of", values: texts()? }
+                }
+                ("numberObject", _) => {
+                    let number = value.as_f64();
+                    let value = number.ok_or_else(|| invalid("value", "Invalid input: expected number"))?;
+                    Test::ScoreAverage { name, operator: comparison()?, value }
+                }
+                ("booleanObject", "=" | "<>") => {
+                    let truth = value.as_bool();
+                    let truth = truth.ok_or_else(|| invalid("value", "Invalid input: expected boolean"))?;
+                    Test::ScoreTruth { name, truth: truth == (operator == "=") }
+                }
+                _ => return Err(invalid("operator", "Invalid option for this type")),
+            }
         }
         _ => return Err(invalid("type", "Invalid option")),
     };

@@ -5,10 +5,14 @@ mod columns;
 mod cursor;
 mod filter;
 mod params;
+mod scores;
 
+pub(crate) use columns::Column;
 pub use cursor::Cursor;
+pub(crate) use filter::filters_of;
 pub use filter::{Filter, parse_filters};
 pub use params::{Fields, ObservationQuery, QueryError};
+pub(crate) use scores::{ScoreQuery, cursor as score_cursor};
 
 use rusqlite::types::Value as Sql;
 

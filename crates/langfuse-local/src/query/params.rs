@@ -80,11 +80,8 @@ pub enum QueryError {
 }
 
 impl QueryError {
-    pub(super) fn invalid(parameter: &str, within: Option<(usize, &str)>, message: &str) -> Self {
-        let path = match within {
-            Some((at, field)) => json!([parameter, at, field]),
-            None => json!([parameter]),
-        };
+    /// One issue at a place of the request.
+    pub(crate) fn issue(path: Vec<Value>, message: &str) -> Self {
         Self::Invalid(vec![json!({ "code": "custom", "path": path, "message": message })])
     }
 }
@@ -148,9 +145,8 @@ impl ObservationQuery {
             .map(|(_, value)| value.clone())
             .collect();
         if environments.len() > MAX_ENVIRONMENTS {
-            return Err(QueryError::invalid(
-                "environment",
-                None,
+            return Err(QueryError::issue(
+                vec![Value::from("environment")],
                 "Too big: expected at most 100 environments",
             ));
         }

@@ -3,9 +3,11 @@
 //! One thread writes, in group commits; any number of connections read. A write is answered only after
 //! its commit is on the disk. Nothing here knows HTTP or OTLP.
 
+mod metrics;
 mod project;
 mod reader;
 mod schema;
+mod scores;
 mod writer;
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -174,6 +176,34 @@ impl Store {
         query: &crate::query::ObservationQuery,
     ) -> Result<Vec<StoredObservation>, StoreError> {
         self.readers.with(|connection| reader::observations(connection, project_id, query))
+    }
+
+    /// The groups of a metrics query.
+    pub(crate) fn metrics(
+        &self,
+        project_id: &str,
+        query: &crate::metrics::MetricsQuery,
+    ) -> Result<crate::metrics::Groups, StoreError> {
+        self.readers.with(|connection| metrics::groups(connection, project_id, query))
+    }
+
+    /// Stores scores; those with a known id replace the earlier ones. On return they are durable.
+    pub fn put_scores(&self, project_id: &str, scores: Vec<crate::score::Score>) -> Result<(), StoreError> {
+        self.writer.put_scores(project_id.to_owned(), scores)
+    }
+
+    /// Removes a score. One that is not there is no error.
+    pub fn delete_score(&self, project_id: &str, id: &str) -> Result<(), StoreError> {
+        self.writer.delete_score(project_id.to_owned(), id.to_owned())
+    }
+
+    /// The scores that match, newest first, at most one more than the query's limit.
+    pub(crate) fn scores(
+        &self,
+        project_id: &str,
+        query: &crate::query::ScoreQuery,
+    ) -> Result<Vec<crate::score::Score>, StoreError> {
+        self.readers.with(|connection| scores::list(connection, project_id, query))
     }
 
     /// The number of observations of all projects.

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::OpenError;
 
 /// One script per version. A released script never changes; a change of the tables is a new script.
-const MIGRATIONS: [&str; 3] = [V1, V2, V3];
+const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
 
 const V1: &str = "
 CREATE TABLE projects (
@@ -151,6 +151,34 @@ ALTER TABLE observations ADD COLUMN tool_names TEXT NOT NULL DEFAULT '[]';
 ALTER TABLE observations ADD COLUMN called_tool_names TEXT NOT NULL DEFAULT '[]';
 ";
 
+const V4: &str = "
+CREATE TABLE scores (
+    project_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    timestamp_ms INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    source TEXT NOT NULL,
+    data_type TEXT NOT NULL,
+    value REAL,
+    string_value TEXT NOT NULL,
+    trace_id TEXT NOT NULL,
+    observation_id TEXT NOT NULL,
+    session_id TEXT NOT NULL,
+    experiment_id TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    config_id TEXT NOT NULL,
+    queue_id TEXT NOT NULL,
+    author_user_id TEXT NOT NULL,
+    comment TEXT,
+    metadata TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    PRIMARY KEY (project_id, id)
+) STRICT;
+CREATE INDEX scores_by_time ON scores (project_id, timestamp_ms DESC, id DESC);
+CREATE INDEX scores_by_trace ON scores (project_id, trace_id, observation_id);
+";
+
 /// Opens the file for writing, in WAL mode and at the present version.
 pub(super) fn open(path: &Path) -> Result<Connection, OpenError> {
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
@@ -169,7 +197,7 @@ fn prepare(connection: &mut Connection, found: i64) -> Result<(), rusqlite::Erro
     debug_assert_eq!(mode, "wal");
     // FULL: what was answered survives a power cut too; group commits make it affordable.
     connection.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -24576;
+        "PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -14336;
          PRAGMA wal_autocheckpoint = 4096; PRAGMA temp_store = MEMORY;",
     )?;
     let steps = MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or_default());

@@ -8,10 +8,12 @@ use rusqlite::{Connection, Transaction, params};
 use serde_json::{Map, Value};
 
 use crate::observation::Observation;
+use crate::score::Score;
 use crate::xxhash::xxhash32;
 
 use super::StoreError;
 use super::project::{self, NewKey, Project};
+use super::scores;
 
 /// Jobs that may wait before senders do.
 const QUEUE: usize = 256;
@@ -37,6 +39,8 @@ pub struct Batch {
 enum Work {
     Insert(Batch),
     DeleteTraces { project_id: String, trace_ids: Vec<String> },
+    PutScores { project_id: String, scores: Vec<Score> },
+    DeleteScore { project_id: String, id: String },
     Provision { project: Project, key: Option<NewKey> },
     Expire { before_ms: i64 },
     Vacuum,
@@ -80,6 +84,14 @@ impl Writer {
 
     pub(super) fn delete_traces(&self, project_id: String, trace_ids: Vec<String>) -> Result<(), StoreError> {
         self.submit(Work::DeleteTraces { project_id, trace_ids }).map(|_rows| ())
+    }
+
+    pub(super) fn put_scores(&self, project_id: String, scores: Vec<Score>) -> Result<(), StoreError> {
+        self.submit(Work::PutScores { project_id, scores }).map(|_rows| ())
+    }
+
+    pub(super) fn delete_score(&self, project_id: String, id: String) -> Result<(), StoreError> {
+        self.submit(Work::DeleteScore { project_id, id }).map(|_rows| ())
     }
 
     pub(super) fn provision(&self, project: Project, key: Option<NewKey>) -> Result<(), StoreError> {
@@ -177,10 +189,18 @@ fn commit(connection: &mut Connection, group: &[Job], max_bytes: Option<u64>) ->
             Work::DeleteTraces { project_id, trace_ids } => {
                 let mut statement = transaction
                     .prepare_cached("DELETE FROM observations WHERE project_id = ?1 AND trace_id = ?2")?;
+                let mut scores = transaction
+                    .prepare_cached("DELETE FROM scores WHERE project_id = ?1 AND trace_id = ?2")?;
                 for trace_id in trace_ids {
                     statement.execute(params![project_id, trace_id])?;
+                    scores.execute(params![project_id, trace_id])?;
                 }
             }
+            Work::PutScores { project_id, scores } => {
+                refuse_when_full(&transaction, max_bytes)?;
+                scores::put(&transaction, project_id, scores)?;
+            }
+            Work::DeleteScore { project_id, id } => n_rows = scores::delete(&transaction, project_id, id)?,
             Work::Provision { project, key } => {
                 let now_ms = jiff::Timestamp::now().as_millisecond();
                 project::provision(&transaction, project, key.as_ref(), now_ms)?;
@@ -200,13 +220,21 @@ fn refuse_when_full(transaction: &Transaction<'_>, max_bytes: Option<u64>) -> Re
 }
 
 fn expire(transaction: &Transaction<'_>, before_ms: i64) -> Result<usize, rusqlite::Error> {
-    transaction
+    let n_scores = transaction
+        .prepare_cached(
+            "DELETE FROM scores WHERE rowid IN (
+                SELECT s.rowid FROM projects p JOIN scores s ON s.project_id = p.id
+                WHERE s.timestamp_ms < ?1 LIMIT ?2)",
+        )?
+        .execute(params![before_ms, EXPIRED_AT_ONCE as i64])?;
+    let n_observations = transaction
         .prepare_cached(
             "DELETE FROM observations WHERE seq IN (
                 SELECT o.seq FROM projects p JOIN observations o ON o.project_id = p.id
                 WHERE o.start_ms < ?1 LIMIT ?2)",
         )?
-        .execute(params![before_ms, EXPIRED_AT_ONCE as i64])
+        .execute(params![before_ms, EXPIRED_AT_ONCE as i64])?;
+    Ok(n_scores + n_observations)
 }
 
 /// A row that is sent again replaces the earlier one, in its place.
@@ -304,7 +332,7 @@ fn insert(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::
     Ok(())
 }
 
-fn object_text(object: &Map<String, Value>) -> Result<String, rusqlite::Error> {
+pub(super) fn object_text(object: &Map<String, Value>) -> Result<String, rusqlite::Error> {
     serde_json::to_string(object).map_err(|source| rusqlite::Error::ToSqlConversionFailure(source.into()))
 }
 

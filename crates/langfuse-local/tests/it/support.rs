@@ -79,6 +79,13 @@ impl TestServer {
         answer(self.request(Method::GET, path)).await
     }
 
+    /// A GET with one parameter.
+    pub(crate) async fn get_with(&self, path: &str, name: &str, value: &Value) -> (u16, Value) {
+        let text = value.to_string();
+        let value: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        self.get(&format!("{path}?{name}={value}")).await
+    }
+
     /// Sends an export as OTLP/JSON.
     pub(crate) async fn send(&self, export: &Value) -> (u16, Value) {
         let request = self.request(Method::POST, "/api/public/otel/v1/traces");
