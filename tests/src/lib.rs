@@ -7,12 +7,14 @@ pub mod command;
 pub mod http;
 mod ken;
 mod leftovers;
+mod local;
 mod ports;
 mod project;
 mod rig;
 mod xtask;
 
 pub use ken::{Fingerprint, KenStack};
+pub use local::Local;
 pub use project::{ContainerState, Project, Sharing};
 pub use rig::{Rig, Unavailable, rig_or_skip};
 pub use xtask::{Outcome, Running, Xtask};

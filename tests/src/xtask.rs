@@ -125,6 +125,19 @@ impl<'k> Xtask<'k> {
     }
 }
 
+/// Starts the binary in a folder, with variables beside those of this process.
+pub(crate) fn start_in(folder: &Path, words: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<Running> {
+    let program = program()?;
+    let mut command = duct::cmd(program, words).dir(folder).stdin_null().stdout_capture().stderr_capture();
+    for (name, value) in variables {
+        command = command.env(name, value);
+    }
+    let began = Instant::now();
+    let handle =
+        command.unchecked().start().with_context(|| format!("cannot start {}", program.display()))?;
+    Ok(Running { words: words.iter().map(|word| (*word).to_owned()).collect(), handle, began })
+}
+
 impl Running {
     /// The process.
     #[must_use]

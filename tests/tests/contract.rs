@@ -1,4 +1,4 @@
-//! What every engine promises, held against the real one and the one in memory: so that the latter cannot lie.
+//! What every engine promises, held against the real one, the one of processes, and the one in memory: so that the last cannot lie.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use ken_deploy::engine::fake::FakeEngine;
+use ken_deploy::engine::local::Program;
 use ken_deploy::engine::{
     Activity, ComposeProject, Container, DockerEngine, Engine, EngineError, HttpRequest, ImageState,
-    SqlTarget,
+    LocalEngine, SqlTarget,
 };
-use ken_deploy::stack::STACK_LABEL;
+use ken_deploy::stack::{LOCAL_IMAGE, STACK_LABEL};
 use ken_secrets::Secret;
-use ken_tests::{KenStack, rig_or_skip};
+use ken_tests::{KenStack, Xtask, rig_or_skip};
 use serde_json::json;
 
 /// A project with a service `store`, and a service `app` that depends on it and has the volume `VOLUME`.
@@ -160,6 +161,34 @@ fn the_real_engine_keeps_the_contract() -> anyhow::Result<()> {
         suite(&subject).await
     })??;
     ken.finish()
+}
+
+#[test]
+fn the_engine_of_processes_keeps_the_contract() -> anyhow::Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file: PathBuf = folder.path().join("contract.yml");
+    fs::write(&file, compose_text(LOCAL_IMAGE, "v", "p"))?;
+    let program = Program {
+        path: Xtask::program()?.to_owned(),
+        supervise: vec!["local".to_owned(), "supervise".to_owned()],
+        serve: vec!["local".to_owned(), "serve".to_owned()],
+    };
+    let engine = LocalEngine::new(folder.path().join("engine"), program)?;
+    let subject = Subject {
+        engine: &engine,
+        project: ComposeProject {
+            name: "p".to_owned(),
+            editable: 0,
+            files: vec![file],
+            directory: folder.path().to_owned(),
+            env_files: Vec::new(),
+        },
+        image: LOCAL_IMAGE.to_owned(),
+        volume: "v".to_owned(),
+        label: "p".to_owned(),
+        postgres: "none".to_owned(),
+    };
+    block(suite(&subject))?
 }
 
 #[test]

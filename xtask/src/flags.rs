@@ -43,6 +43,9 @@ pub(crate) enum Command {
     /// Make and check secrets; prints names and states, never values
     #[command(subcommand)]
     Secrets(SecretsCommand),
+    /// The processes of a local deployment; started by deploy
+    #[command(subcommand, hide = true)]
+    Local(LocalCommand),
     /// Run the end-to-end tests on a real Docker Engine, with images built on this machine
     E2e(E2eArgs),
 }
@@ -61,6 +64,28 @@ pub(crate) enum SecretsCommand {
     Check(TargetArgs),
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum LocalCommand {
+    /// Keep the service in a folder running
+    Supervise {
+        /// The folder
+        folder: PathBuf,
+    },
+    /// Be the server; settings come from the environment
+    Serve,
+}
+
+/// What carries the deployment
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum EngineArg {
+    /// Docker, beside Ken's own containers
+    Docker,
+    /// Processes of this machine, in ./.langfuse-local; without Ken and without Docker
+    Local,
+    /// Docker when a daemon answers, local otherwise
+    Auto,
+}
+
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TargetArgs {
     /// The policy; without one, the defaults of production (deploy/policies/production.toml)
@@ -69,9 +94,23 @@ pub(crate) struct TargetArgs {
     /// Ken's Compose file, instead of the policy's ken.compose_file
     #[arg(long, value_name = "FILE")]
     pub(crate) stack: Option<PathBuf>,
+    /// Instead of the policy's engine; local and auto are for the profile dev, which they imply without --policy
+    #[arg(long, value_name = "ENGINE")]
+    pub(crate) engine: Option<EngineArg>,
     /// Print one JSON object per line
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl TargetArgs {
+    /// The engine that was asked for.
+    pub(crate) fn engine(&self) -> Option<ken_config::Engine> {
+        Some(match self.engine? {
+            EngineArg::Docker => ken_config::Engine::Docker,
+            EngineArg::Local => ken_config::Engine::Local,
+            EngineArg::Auto => ken_config::Engine::Auto,
+        })
+    }
 }
 
 #[derive(Args, Debug)]
@@ -134,7 +173,7 @@ impl Flags {
                 args.json
             }
             Command::Secrets(SecretsCommand::Init(args) | SecretsCommand::Check(args)) => args.json,
-            Command::Compose(_) | Command::E2e(_) => false,
+            Command::Compose(_) | Command::E2e(_) | Command::Local(_) => false,
         }
     }
 }

@@ -19,6 +19,12 @@ fn main() -> std::process::ExitCode {
             return if wanted { Exit::Done } else { Exit::Input }.into();
         }
     };
+    if let Command::Local(command) = &flags.command {
+        return match cmd::local::run(command) {
+            Ok(exit) => exit.into(),
+            Err(failure) => printer::fail(&failure, false),
+        };
+    }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return printer::fail(&Failure::new(Exit::Unexpected, error.into()), flags.json()),
@@ -36,6 +42,7 @@ fn main() -> std::process::ExitCode {
             Command::Secrets(SecretsCommand::Init(args)) => cmd::secrets::init(args),
             Command::Secrets(SecretsCommand::Check(args)) => cmd::secrets::check(args),
             Command::E2e(args) => cmd::e2e::run(&args),
+            Command::Local(command) => cmd::local::run(&command),
         }
     });
     // A pull or a Compose call that was abandoned must not keep the process.

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::policy::{
-    Clickhouse, Exposure, Gates, Images, Ken, Langfuse, Layout, Limits, Policy, Postgres, Profile,
+    Clickhouse, Engine, Exposure, Gates, Images, Ken, Langfuse, Layout, Limits, Policy, Postgres, Profile,
     PullPolicy, Redis, Resources, Retention, Sizing, SizingMode, Storage,
 };
 use crate::{Bytes, ImageRef};
@@ -21,6 +21,7 @@ impl Policy {
     pub fn default_for(profile: Profile) -> Self {
         Self {
             profile,
+            engine: if profile == Profile::Dev { Engine::Auto } else { Engine::Docker },
             ken: Ken {
                 compose_file: "docker/docker-compose.yml".into(),
                 layout: Layout::Include,

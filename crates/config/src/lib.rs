@@ -36,7 +36,7 @@ pub use image::{ImageRef, Version};
 pub use load::{LoadError, load};
 pub use needs::{origin_url, secrets_needed};
 pub use policy::{
-    Clickhouse, Exposure, Gates, Images, Ken, Langfuse, Layout, Limits, Policy, Postgres, Profile,
+    Clickhouse, Engine, Exposure, Gates, Images, Ken, Langfuse, Layout, Limits, Policy, Postgres, Profile,
     PullPolicy, Redis, Resources, Retention, Sizing, SizingMode, Storage,
 };
 pub use sso::{Sso, SsoProvider};

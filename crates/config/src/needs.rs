@@ -2,7 +2,7 @@
 
 use ken_secrets::{Need, Origin, SecretName};
 
-use crate::policy::{Clickhouse, Exposure, Policy, Postgres, Redis, Storage};
+use crate::policy::{Clickhouse, Engine, Exposure, Policy, Postgres, Redis, Storage};
 
 /// The secrets that a policy calls for, in the order of their file.
 #[must_use]
@@ -13,6 +13,10 @@ pub fn secrets_needed(policy: &Policy) -> Vec<Need> {
     SecretName::ALL
         .into_iter()
         .filter_map(|name| {
+            let is_key = matches!(name, SecretName::ProjectPublicKey | SecretName::ProjectSecretKey);
+            if policy.engine == Engine::Local && !is_key {
+                return None;
+            }
             let origin = match name {
                 SecretName::NextauthSecret
                 | SecretName::Salt

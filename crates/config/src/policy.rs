@@ -15,6 +15,8 @@ use crate::{Bytes, ImageRef, Sso};
 pub struct Policy {
     /// How strict to be, and where the defaults come from.
     pub profile: Profile,
+    /// What carries the deployment.
+    pub engine: Engine,
     /// The stack that is already there.
     pub ken: Ken,
     /// What runs.
@@ -51,6 +53,18 @@ pub enum Profile {
     Staging,
     /// The real thing.
     Production,
+}
+
+/// What carries the deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Engine {
+    /// Docker, beside Ken's own containers.
+    Docker,
+    /// Processes of this machine: one server in place of the whole stack, and no Ken.
+    Local,
+    /// Docker when a daemon answers, local otherwise.
+    Auto,
 }
 
 /// How our services come to stand beside Ken's.

@@ -328,8 +328,8 @@ cpus = "two"
 [sizing]
 memory = "16GB"
 "#), @r#"
-2:1: profil is not known (did you mean `profile`?); expected one of `clickhouse`, `exposure`, `gates`, `images`, `ken`, `langfuse`, `postgres`, `profile`, `redis`, `resources`, `retention`, `sizing`, `storage`
-3:1: colour is not known; expected one of `clickhouse`, `exposure`, `gates`, `images`, `ken`, `langfuse`, `postgres`, `profile`, `redis`, `resources`, `retention`, `sizing`, `storage`
+2:1: profil is not known (did you mean `profile`?); expected one of `clickhouse`, `engine`, `exposure`, `gates`, `images`, `ken`, `langfuse`, `postgres`, `profile`, `redis`, `resources`, `retention`, `sizing`, `storage`
+3:1: colour is not known; expected one of `clickhouse`, `engine`, `exposure`, `gates`, `images`, `ken`, `langfuse`, `postgres`, `profile`, `redis`, `resources`, `retention`, `sizing`, `storage`
 5:10: ken.layout (`inclde`) is not known (did you mean `include`?); expected one of `include`, `merge`, `separate`
 6:11: ken.service (`a b`) is not valid; expected a service of the Compose file: letters, digits, `.`, `_` and `-`
 7:20: ken.postgres_service (`5`) is an integer; expected a service of the Compose file: letters, digits, `.`, `_` and `-`

@@ -30,8 +30,8 @@ pub struct Inventory {
     pub ken: KenView,
     /// How Ken was started.
     pub ken_project: ComposeProject,
-    /// Ken's Compose file.
-    pub ken_file: ComposeFile,
+    /// Ken's Compose file; none where no Ken is.
+    pub ken_file: Option<ComposeFile>,
     /// Ken's part of the model as Compose resolved it; holds Ken's secrets, so it is compared and never shown.
     pub ken_model: Value,
     /// Ken's container.
@@ -99,8 +99,9 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// Finds how Ken was started: by the labels of its container where there is one, else from the file alone.
 #[must_use]
 pub fn ken_project(site: &Site, service: &str, containers: &[Container]) -> Option<ComposeProject> {
+    let file = site.ken_file();
     let same =
-        |path: &Path| path == site.ken_file() || path.canonicalize().is_ok_and(|p| p == site.ken_file());
+        |path: &Path| Some(path) == file || path.canonicalize().is_ok_and(|p| Some(p.as_path()) == file);
     let container = containers
         .iter()
         .filter(|c| c.service() == Some(service))
@@ -121,7 +122,7 @@ pub fn ken_project(site: &Site, service: &str, containers: &[Container]) -> Opti
 pub fn bare_project(site: &Site) -> ComposeProject {
     ComposeProject {
         name: String::new(),
-        files: vec![site.ken_file().to_owned()],
+        files: site.ken_file().map(Path::to_owned).into_iter().collect(),
         editable: 0,
         directory: site.ken_directory().to_owned(),
         env_files: Vec::new(),
@@ -139,14 +140,12 @@ pub async fn observe<E: Engine>(
     state: &State,
     secrets: &SecretSet,
 ) -> Result<Inventory, ObserveError> {
-    let ken_file = ComposeFile::read(site.ken_file())?;
+    let ken_file = site.ken_file().map(ComposeFile::read).transpose()?;
     let (facts, containers) = futures_util::future::try_join(engine.facts(), engine.containers()).await?;
     let project = ken_project(site, &policy.ken.service, &containers).unwrap_or_else(|| bare_project(site));
     // Ken by itself: neither a missing nor a broken file of ours can then keep us from mending it.
-    let owners_text = match ken_file.ours() {
-        Ours::NotThere => None,
-        _ => ken_file.without_ours().ok().map(|edited| edited.bytes),
-    };
+    let edited = ken_file.as_ref().filter(|file| !matches!(file.ours(), Ours::NotThere));
+    let owners_text = edited.and_then(|file| file.without_ours().ok()).map(|edited| edited.bytes);
     let resolve = async || match engine.resolve(&project, owners_text.as_deref()).await {
         // Ken's people may have made a service of theirs wait for ours, which preflight explains better.
         Err(_) if owners_text.is_some() => engine.resolve(&project, None).await,
@@ -240,6 +239,9 @@ async fn images<E: Engine>(
 /// The images that the policy's stack runs, each once.
 #[must_use]
 pub fn image_references(policy: &Policy) -> Vec<String> {
+    if policy.engine == ken_config::Engine::Local {
+        return vec![crate::stack::LOCAL_IMAGE.to_owned()];
+    }
     let mut names = vec![policy.images.web.to_string(), policy.images.worker.to_string()];
     if matches!(policy.clickhouse, ken_config::Clickhouse::Container { .. }) {
         names.push(policy.images.clickhouse.to_string());
@@ -280,7 +282,10 @@ async fn bucket_seen<E: Engine>(
     secrets: &SecretSet,
 ) -> BucketSeen {
     let running: Vec<Container> = ours.iter().filter(|c| c.is_well()).cloned().collect();
-    match ObjectStore::open(engine, &stack.bucket, &running, secrets) {
+    let Some(bucket) = &stack.bucket else {
+        return BucketSeen::Unknown { why: "the stack has none".to_owned() };
+    };
+    match ObjectStore::open(engine, bucket, &running, secrets) {
         Ok(store) => store.seen().await,
         Err(error) => BucketSeen::Unknown { why: error.to_string() },
     }
@@ -290,7 +295,8 @@ fn folder(site: &Site, state: &State) -> FolderSeen {
     let folder = site.folder();
     let existing = folder.ancestors().find(|p| p.exists()).unwrap_or(site.ken_directory());
     // Before the first run there are secrets at most, made by `secrets init`.
-    let known = |name: &std::ffi::OsStr| name == "secrets" || name == "state";
+    let known =
+        |name: &std::ffi::OsStr| ["secrets", "state", ".gitignore"].iter().any(|known| name == *known);
     let foreign = state.runs.is_empty()
         && std::fs::read_dir(&folder)
             .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(|e| !known(&e.file_name()))));
@@ -298,7 +304,7 @@ fn folder(site: &Site, state: &State) -> FolderSeen {
         free: crate::engine::disk_free(&folder),
         writable: rustix::fs::access(existing, rustix::fs::Access::WRITE_OK).is_ok(),
         foreign,
-        ken_owner: std::fs::metadata(site.ken_file()).map(|m| m.uid()).ok(),
+        ken_owner: site.ken_file().and_then(|file| std::fs::metadata(file).ok()).map(|m| m.uid()),
         me: rustix::process::geteuid().as_raw(),
     }
 }

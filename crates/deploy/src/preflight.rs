@@ -40,6 +40,9 @@ pub struct PreflightInput<'a> {
 /// All checks, in the order in which they are shown.
 #[must_use]
 pub fn preflight(input: &PreflightInput<'_>) -> Vec<Check> {
+    if !input.stack.is_whole() {
+        return vec![port(input), images(input), secrets(input), own_folder(input)];
+    }
     let mut checks = vec![engine_version(input), compose_version(input)];
     checks.extend(machine(input));
     checks.push(clock(input));
@@ -175,7 +178,10 @@ fn ken(input: &PreflightInput<'_>) -> Check {
     let service = &input.policy.ken.service;
     let known = input.inventory.ken.services.contains_key(service);
     let mend = if known {
-        format!("start Ken first: docker compose -f {} up -d --wait", input.site.ken_file().display())
+        format!(
+            "start Ken first: docker compose -f {} up -d --wait",
+            input.site.shown(input.site.ken_file().unwrap_or(std::path::Path::new("docker-compose.yml")))
+        )
     } else {
         let all: Vec<_> = input.inventory.ken.services.keys().map(String::as_str).collect();
         format!("ken.service in the policy is `{service}`; the file has {}", all.join(", "))
@@ -218,7 +224,10 @@ fn postgres(input: &PreflightInput<'_>) -> Check {
         "Ken's Postgres runs and is healthy",
         measured,
         "running and healthy",
-        format!("look at: docker compose -f {} logs {service}", input.site.ken_file().display()),
+        format!(
+            "look at: docker compose -f {} logs {service}",
+            input.site.shown(input.site.ken_file().unwrap_or(std::path::Path::new("docker-compose.yml")))
+        ),
     );
     if input.stack.database.is_some() { check } else { check.advised() }
 }

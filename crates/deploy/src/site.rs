@@ -7,8 +7,10 @@ use crate::stack::Role;
 /// The paths of one deployment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Site {
-    compose_file: PathBuf,
+    /// None where no Ken is.
+    compose_file: Option<PathBuf>,
     directory: PathBuf,
+    folder: &'static str,
 }
 
 impl Site {
@@ -16,13 +18,19 @@ impl Site {
     #[must_use]
     pub fn of(compose_file: PathBuf) -> Self {
         let directory = compose_file.parent().unwrap_or(Path::new("/")).to_owned();
-        Self { compose_file, directory }
+        Self { compose_file: Some(compose_file), directory, folder: "langfuse" }
     }
 
-    /// Ken's Compose file.
+    /// A site without Ken, in a folder of its own under this absolute path.
     #[must_use]
-    pub fn ken_file(&self) -> &Path {
-        &self.compose_file
+    pub fn alone(directory: PathBuf) -> Self {
+        Self { compose_file: None, directory, folder: ".langfuse-local" }
+    }
+
+    /// Ken's Compose file; none where no Ken is.
+    #[must_use]
+    pub fn ken_file(&self) -> Option<&Path> {
+        self.compose_file.as_deref()
     }
 
     /// The folder of Ken's Compose file.
@@ -40,7 +48,7 @@ impl Site {
     /// Our folder.
     #[must_use]
     pub fn folder(&self) -> PathBuf {
-        self.directory.join("langfuse")
+        self.directory.join(self.folder)
     }
 
     /// Our Compose file.
@@ -106,7 +114,8 @@ impl Site {
     /// A path for people: relative to Ken's folder where it lies there.
     #[must_use]
     pub fn shown(&self, path: &Path) -> String {
-        let base = self.directory.parent().unwrap_or(&self.directory);
+        let parent = self.directory.parent().filter(|_| self.compose_file.is_some());
+        let base = parent.unwrap_or(&self.directory);
         path.strip_prefix(base).unwrap_or(path).display().to_string()
     }
 }

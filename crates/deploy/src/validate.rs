@@ -57,14 +57,21 @@ pub async fn validate<E: Engine, C: Clock>(input: &Input<'_, E, C>) -> Vec<Check
         }
     };
     let mut checks = vec![ui(input.engine, &url).await];
-    for role in [Role::Web, Role::Worker, Role::Clickhouse, Role::Redis, Role::Minio] {
-        checks.push(healthy(role, stack, &containers));
+    let parts: &[Role] = if stack.is_whole() {
+        &[Role::Web, Role::Worker, Role::Clickhouse, Role::Redis, Role::Minio]
+    } else {
+        &[Role::Web]
+    };
+    checks.extend(parts.iter().map(|role| healthy(*role, stack, &containers)));
+    if stack.is_whole() {
+        checks.push(clickhouse(input, &containers).await);
     }
-    checks.push(clickhouse(input, &containers).await);
     checks.push(project(input.engine, &url, &stack.project_id, input.secrets).await);
     checks.extend(canary(input, &url, &containers).await);
     checks.push(exposure(stack, &containers));
-    checks.push(ken_untouched(input.engine, input.lives).await);
+    if stack.is_whole() {
+        checks.push(ken_untouched(input.engine, input.lives).await);
+    }
     checks
 }
 
@@ -251,16 +258,21 @@ async fn canary<E: Engine, C: Clock>(
     };
     checks.push(Check::ok(ACCEPTED.0, ACCEPTED.1, format!("200 after {} ms", since()), "200"));
     let key = answer["data"]["payload"]["data"]["fileKey"].as_str().unwrap_or_default();
-    let stored = match ObjectStore::open(input.engine, &input.stack.bucket, containers, input.secrets) {
-        _ if key.is_empty() => Err("the answer names no object".to_owned()),
-        Ok(store) => store.has(key).await.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
+    let stored = match &input.stack.bucket {
+        None => Ok(None),
+        Some(_) if key.is_empty() => Err("the answer names no object".to_owned()),
+        Some(bucket) => match ObjectStore::open(input.engine, bucket, containers, input.secrets) {
+            Ok(store) => store.has(key).await.map(Some).map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        },
     };
     match stored {
-        Ok(true) => {
+        // Nothing keeps raw events.
+        Ok(None) => {}
+        Ok(Some(true)) => {
             checks.push(Check::ok(STORED.0, STORED.1, format!("found after {} ms", since()), "found"));
         }
-        Ok(false) | Err(_) => {
+        Ok(Some(false)) | Err(_) => {
             let why = stored.err().unwrap_or_else(|| "the object is not there".to_owned());
             checks.push(failed(
                 STORED,
@@ -294,6 +306,9 @@ async fn canary<E: Engine, C: Clock>(
             break;
         }
         input.clock.sleep(CANARY_PACE).await;
+    }
+    if input.stack.keeps_canary {
+        return checks;
     }
     // Deleted later by Langfuse itself; a canary that stays is harmless.
     let delete = HttpRequest {

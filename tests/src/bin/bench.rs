@@ -82,7 +82,7 @@ fn planning(layout: Layout) -> anyhow::Result<Figure> {
     }
     let path = site(&file)?;
     for service in ["ken", "postgres"] {
-        engine.start_ken("large", service, &path.ken_file().to_string_lossy());
+        engine.start_ken("large", service, &path.ken_file().context("a site beside Ken")?.to_string_lossy());
     }
     let clock = ManualClock::default();
     let session = Session::new(&engine, &clock, policy, String::new(), path);

@@ -2,28 +2,32 @@
 
 use ken_config::Exposure;
 use ken_deploy::clock::{Clock, SystemClock};
-use ken_deploy::engine::DockerEngine;
+use ken_deploy::engine::HostEngine;
 use ken_deploy::plan::StageName;
 use ken_deploy::report::{Event, Finding, NextStep};
 use ken_deploy::rollout::{Ended, Prepared, Session};
 use ken_deploy::validate::web_url;
 
-use super::target::{Target, engine};
+use super::target::Target;
 use crate::exit::{Exit, Failure};
 use crate::flags::{DeployArgs, TargetArgs};
 use crate::printer::{self, Printer};
 
 pub(crate) async fn run(args: DeployArgs) -> Result<Exit, Failure> {
-    let target = Target::read(&args.target)?;
-    let (engine, clock) = (engine().await?, SystemClock::default());
+    let (target, engine) = Target::open(&args.target).await?;
+    let clock = SystemClock::default();
+    let choice = target.choice.clone();
     let session = target.session(&engine, &clock);
+    if let Some(text) = choice {
+        Printer::new(args.target.json, session.redactor()).say(&Event::Note { text });
+    }
     roll_out(&session, &engine, &clock, &args.target, args.until, args.yes).await
 }
 
 /// Plans, checks, asks and carries out; `rollback --to` comes here too, with another policy.
 pub(super) async fn roll_out(
-    session: &Session<'_, DockerEngine, SystemClock>,
-    engine: &DockerEngine,
+    session: &Session<'_, HostEngine, SystemClock>,
+    engine: &HostEngine,
     clock: &SystemClock,
     args: &TargetArgs,
     until: Option<StageName>,
@@ -80,7 +84,12 @@ pub(super) async fn roll_out(
     let ended = session.execute(&prepared, until, &mut printer, |file| engine.hold_lock(file)).await?;
     let (text, ok, next) = match &ended {
         Ended::Done => {
-            ("Langfuse runs beside an untouched Ken".to_owned(), true, where_it_is(session, &prepared, args))
+            let text = if session.site.ken_file().is_some() {
+                "Langfuse runs beside an untouched Ken"
+            } else {
+                "Langfuse answers on this machine"
+            };
+            (text.to_owned(), true, where_it_is(session, &prepared, args))
         }
         Ended::Stopped(stage) => (
             format!("stopped after {stage}, as asked"),
@@ -88,7 +97,10 @@ pub(super) async fn roll_out(
             vec![step("go on", &command("deploy", args)), step("undo", &command("rollback", args))],
         ),
         Ended::Failed(stage, _) => (
-            format!("stopped at {stage}; Ken serves on"),
+            match session.site.ken_file() {
+                Some(_) => format!("stopped at {stage}; Ken serves on"),
+                None => format!("stopped at {stage}"),
+            },
             false,
             vec![
                 step("mend and go on", &command("deploy", args)),
@@ -112,6 +124,9 @@ pub(super) fn command(verb: &str, args: &TargetArgs) -> String {
     }
     if let Some(stack) = &args.stack {
         line.push_str(&format!(" --stack {}", stack.display()));
+    }
+    if let Some(engine) = args.engine {
+        line.push_str(&format!(" --engine {}", format!("{engine:?}").to_lowercase()));
     }
     line
 }
@@ -140,12 +155,22 @@ pub(super) fn confirm(yes: bool, printer: &Printer, question: &str) -> Result<()
 
 /// Where the UI is, how to reach it, where the first password lies, and what to do next.
 fn where_it_is(
-    session: &Session<'_, DockerEngine, SystemClock>,
+    session: &Session<'_, HostEngine, SystemClock>,
     prepared: &Prepared,
     args: &TargetArgs,
 ) -> Vec<NextStep> {
     let Some(stack) = &prepared.plan.stack else { return Vec::new() };
     let mut next = Vec::new();
+    let secrets = session.site.secrets().join("secrets.env");
+    if !stack.is_whole() {
+        return vec![
+            step("look at it", &format!("{}/", web_url(stack))),
+            step("for Ken's environment", &format!("LANGFUSE_BASE_URL={}", web_url(stack))),
+            step("keys for Ken", &format!("PROJECT_PUBLIC_KEY, PROJECT_SECRET_KEY in {}", secrets.display())),
+            step("see how it is", &command("status", args)),
+            step("take it away", &command("rollback", args)),
+        ];
+    }
     match &session.policy.exposure {
         Exposure::Private { port, ssh_target, .. } => {
             next.push(step("UI on this machine", &web_url(stack)));
@@ -160,7 +185,6 @@ fn where_it_is(
             next.push(step("the proxy forwards to", &web_url(stack)));
         }
     }
-    let secrets = session.site.secrets().join("secrets.env");
     next.push(step(
         "first user",
         &format!("{}, password: USER_PASSWORD in {}", session.policy.langfuse.user_email, secrets.display()),

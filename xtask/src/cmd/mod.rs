@@ -3,6 +3,7 @@
 pub(crate) mod compose;
 pub(crate) mod deploy;
 pub(crate) mod e2e;
+pub(crate) mod local;
 pub(crate) mod plan;
 pub(crate) mod rollback;
 pub(crate) mod secrets;

@@ -4,14 +4,14 @@ use ken_deploy::clock::SystemClock;
 use ken_deploy::report::{Event, Finding};
 
 use super::deploy::command;
-use super::target::{Target, engine};
+use super::target::Target;
 use crate::exit::{Exit, Failure};
 use crate::flags::TargetArgs;
 use crate::printer::Printer;
 
 pub(crate) async fn run(args: TargetArgs) -> Result<Exit, Failure> {
-    let target = Target::read(&args)?;
-    let (engine, clock) = (engine().await?, SystemClock::default());
+    let (target, engine) = Target::open(&args).await?;
+    let clock = SystemClock::default();
     let session = target.session(&engine, &clock);
     let prepared = session.prepare().await?;
     let mut printer = Printer::new(args.json, session.redactor());

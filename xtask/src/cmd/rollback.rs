@@ -5,19 +5,20 @@ use ken_deploy::report::Event;
 use ken_deploy::rollout::{Ended, Session};
 
 use super::deploy::{command, confirm, elapsed, roll_out, step};
-use super::target::{Target, engine};
+use super::target::Target;
 use crate::exit::{Exit, Failure};
 use crate::flags::RollbackArgs;
 use crate::printer::{self, Printer};
 
 pub(crate) async fn run(args: RollbackArgs) -> Result<Exit, Failure> {
-    let target = Target::read(&args.target)?;
-    let (engine, clock) = (engine().await?, SystemClock::default());
+    let (target, engine) = Target::open(&args.target).await?;
+    let clock = SystemClock::default();
     let session = target.session(&engine, &clock);
     if let Some(run) = &args.to {
         let text = session.policy_of(run)?;
-        let policy = ken_config::parse(&text, &session.site.run_policy(run))
+        let mut policy = ken_config::parse(&text, &session.site.run_policy(run))
             .map_err(|error| Failure::new(Exit::Input, error.into()))?;
+        policy.engine = session.policy.engine;
         let session = Session::new(&engine, &clock, policy, text, session.site.clone());
         return roll_out(&session, &engine, &clock, &args.target, None, args.yes).await;
     }
@@ -48,13 +49,14 @@ pub(crate) async fn run(args: RollbackArgs) -> Result<Exit, Failure> {
         confirm_purge(args.confirm_purge.as_deref(), &plan.ken_project, &printer)?;
     }
     let ended = session.execute(&prepared, None, &mut printer, |file| engine.hold_lock(file)).await?;
+    let ken = if session.site.ken_file().is_some() { "Ken is as it was; " } else { "" };
     let (text, ok, next) = match ended {
         Ended::Done if args.purge => {
             session.remove_folder()?;
-            ("Ken is as it was; nothing of Langfuse is left".to_owned(), true, Vec::new())
+            (format!("{ken}nothing of Langfuse is left"), true, Vec::new())
         }
         Ended::Done | Ended::Stopped(_) => (
-            "Ken is as it was; Langfuse's data and secrets are kept".to_owned(),
+            format!("{ken}Langfuse's data and secrets are kept"),
             true,
             vec![
                 step("bring it back", &command("deploy", &args.target)),

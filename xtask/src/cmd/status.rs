@@ -3,22 +3,25 @@
 use ken_deploy::clock::SystemClock;
 use ken_secrets::Redactor;
 
-use super::target::{Target, engine};
+use super::target::Target;
 use crate::exit::{Exit, Failure};
 use crate::flags::TargetArgs;
 use crate::printer::{json, out};
 
 pub(crate) async fn run(args: TargetArgs) -> Result<Exit, Failure> {
-    let target = Target::read(&args)?;
-    let (engine, clock) = (engine().await?, SystemClock::default());
+    let (target, engine) = Target::open(&args).await?;
+    let clock = SystemClock::default();
     let session = target.session(&engine, &clock);
+    let alone = session.site.ken_file().is_none();
     let status = session.status().await?;
     if args.json {
         json(&status, &Redactor::default());
         return Ok(Exit::Done);
     }
     out(&format!("project   {}", status.project));
-    out(&format!("ken       {}", status.ken));
+    if !alone {
+        out(&format!("ken       {}", status.ken));
+    }
     let width = status.services.iter().map(|s| s.name.len()).max().unwrap_or(0);
     for service in &status.services {
         let published = if service.published.is_empty() {

@@ -9,7 +9,7 @@ mod stores;
 use toml::de::DeTable;
 
 use crate::names;
-use crate::policy::{Ken, Layout, Policy, Profile};
+use crate::policy::{Engine, Ken, Layout, Policy, Profile};
 use crate::read::{Reader, Section};
 
 /// The whole policy; what is wrong is noted in the reader, and a default stands in for it.
@@ -23,6 +23,7 @@ pub(crate) fn policy<'d>(reader: &mut Reader<'_>, table: &'d DeTable<'d>) -> Pol
         )
         .or(Profile::Production);
     let default = Policy::default_for(profile);
+    let engine = engine(reader, &mut root, profile, default.engine);
     let ken = ken(reader, &mut root, default.ken);
     let images = images::images(reader, &mut root, profile, default.images);
     let (exposure, lockout) = exposure::exposure(reader, &mut root);
@@ -46,6 +47,7 @@ pub(crate) fn policy<'d>(reader: &mut Reader<'_>, table: &'d DeTable<'d>) -> Pol
     reader.finish(&root);
     Policy {
         profile,
+        engine,
         ken,
         images,
         exposure,
@@ -59,6 +61,22 @@ pub(crate) fn policy<'d>(reader: &mut Reader<'_>, table: &'d DeTable<'d>) -> Pol
         sizing,
         gates,
     }
+}
+
+/// Where it matters nothing stands in for Docker.
+fn engine<'d>(reader: &mut Reader<'_>, root: &mut Section<'d>, profile: Profile, default: Engine) -> Engine {
+    let choices = [("docker", Engine::Docker), ("local", Engine::Local), ("auto", Engine::Auto)];
+    let field = reader.choice(root, "engine", &choices);
+    let place = field.place().cloned();
+    let engine = field.or(default);
+    if let Some(place) = place.filter(|_| profile != Profile::Dev && engine != Engine::Docker) {
+        reader.fault(
+            &place,
+            "is for a developer's machine: staging and production never fall back from Docker",
+            "docker, or profile = \"dev\"",
+        );
+    }
+    engine
 }
 
 fn ken<'d>(reader: &mut Reader<'_>, root: &mut Section<'d>, default: Ken) -> Ken {

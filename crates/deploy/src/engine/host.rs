@@ -30,6 +30,14 @@ pub(super) fn avx() -> Option<bool> {
     Some(flags.split_whitespace().any(|flag| flag == "avx"))
 }
 
+/// All memory of the machine, in bytes.
+pub(super) fn memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kib * 1024)
+}
+
 /// Tries to listen, and looks for the owner when that fails.
 pub(super) fn port(address: &str, port: u16) -> PortState {
     let Ok(ip) = address.parse::<IpAddr>() else { return PortState::Free };

@@ -5,11 +5,13 @@
 
 mod compose;
 mod docker;
+mod either;
 #[cfg(feature = "fake")]
 pub mod fake;
 mod host;
 pub(crate) use host::disk_free;
 mod http;
+pub mod local;
 mod postgres;
 
 use std::collections::BTreeMap;
@@ -22,6 +24,8 @@ use serde_json::Value;
 
 pub(crate) use compose::{OLDEST as COMPOSE_OLDEST, major_minor};
 pub use docker::DockerEngine;
+pub use either::HostEngine;
+pub use local::LocalEngine;
 
 /// The engine itself.
 #[derive(Clone, Debug, PartialEq, Serialize)]

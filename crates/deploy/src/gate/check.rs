@@ -288,12 +288,13 @@ impl<E: Engine, C: Clock> Judge<'_, E, C> {
             Ok(all) => of_stack(all, stack),
             Err(error) => return pending(error.to_string()),
         };
-        let proof = match ObjectStore::open(self.engine, &stack.bucket, &containers, self.secrets) {
-            Ok(store) => store.prove(&stack.bucket.event_prefix).await,
+        let Some(bucket) = &stack.bucket else { return open("no bucket") };
+        let proof = match ObjectStore::open(self.engine, bucket, &containers, self.secrets) {
+            Ok(store) => store.prove(&bucket.event_prefix).await,
             Err(error) => Err(error),
         };
         match proof {
-            Ok(()) => open(format!("bucket {}: put, get and delete work", stack.bucket.name)),
+            Ok(()) => open(format!("bucket {}: put, get and delete work", bucket.name)),
             Err(error) => closed(
                 error.to_string(),
                 "check storage.* in the policy and the keys (cargo xtask secrets check), then: cargo xtask deploy",

@@ -69,6 +69,10 @@ impl StageName {
         Self::Verify,
     ];
 
+    /// The stages that only a stack of several parts has.
+    pub const OF_PARTS: [Self; 5] =
+        [Self::Stores, Self::Database, Self::Buckets, Self::Migrate, Self::Worker];
+
     /// The word used in commands and output.
     #[must_use]
     pub fn word(self) -> &'static str {

@@ -1,6 +1,7 @@
 //! Makes a plan. Pure: equal input gives an equal plan, and planning from the state that a plan leads to gives none.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use ken_compose_file::{ComposeFile, EditError, Edited, Ours};
 use ken_config::Policy;
@@ -97,11 +98,12 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
     let web = group(&|role| role == Role::Web);
     let url = local_url(&stack);
     let healthy = |roles: &dyn Fn(Role) -> bool| Gate::Healthy { services: stack.names(roles) };
-    let migrate_name = stack.names(|role| role == Role::Migrate).remove(0);
+    let migrate_name = stack.names(|role| role == Role::Migrate).pop().unwrap_or_default();
     let stage = |name, actions, gate| Stage { name, actions, gate };
-    let stages = vec![
+    let beside_ken = if inventory.ken_file.is_some() { Gate::KenUnchanged } else { Gate::Open };
+    let mut stages = vec![
         stage(StageName::Preflight, Vec::new(), Gate::Preflight),
-        stage(StageName::Files, files, Gate::KenUnchanged),
+        stage(StageName::Files, files, beside_ken),
         stage(
             StageName::Images,
             pulls(policy, inventory, &digests),
@@ -128,10 +130,16 @@ pub fn plan(input: &PlanInput<'_>) -> Result<Plan, PlanError> {
         ),
         stage(StageName::Verify, Vec::new(), Gate::Verified),
     ];
-    notes.push(Note {
-        subject: format!("services {}, {}", policy.ken.service, policy.ken.postgres_service),
-        text: "untouched".to_owned(),
-    });
+    if !stack.is_whole() {
+        // One process has nothing to wait for.
+        stages.retain(|stage| !StageName::OF_PARTS.contains(&stage.name));
+    }
+    if inventory.ken_file.is_some() {
+        notes.push(Note {
+            subject: format!("services {}, {}", policy.ken.service, policy.ken.postgres_service),
+            text: "untouched".to_owned(),
+        });
+    }
     let mut plan = Plan {
         id: String::new(),
         command: "deploy",
@@ -215,11 +223,14 @@ fn files(input: &PlanInput<'_>, stack: &Stack) -> Result<Vec<Action>, PlanError>
             actions.push(Action::WriteFile { path, sha256: digest, contents });
         }
     }
-    let edited = edited(&inventory.ken_file, site, stack)?;
-    if edited.bytes != inventory.ken_file.bytes() {
+    let (Some(ken_file), Some(ken_path)) = (&inventory.ken_file, site.ken_file()) else {
+        return Ok(actions);
+    };
+    let edited = edited(ken_file, ken_path, site, stack)?;
+    if edited.bytes != ken_file.bytes() {
         let action = Action::EditKenFile {
-            path: site.ken_file().to_owned(),
-            before: sha256(inventory.ken_file.bytes()),
+            path: ken_path.to_owned(),
+            before: sha256(ken_file.bytes()),
             after: sha256(&edited.bytes),
             changes: edited.changes,
             contents: Contents(edited.bytes),
@@ -232,10 +243,10 @@ fn files(input: &PlanInput<'_>, stack: &Stack) -> Result<Vec<Action>, PlanError>
 }
 
 /// Ken's file with exactly our lines of this layout.
-fn edited(file: &ComposeFile, site: &Site, stack: &Stack) -> Result<Edited, PlanError> {
+fn edited(file: &ComposeFile, path: &Path, site: &Site, stack: &Stack) -> Result<Edited, PlanError> {
     let fits = match (file.ours(), stack.layout) {
         (Ours::NotThere, _) => true,
-        (Ours::Include { path, .. }, Layout::Include) => path == site.include_path(),
+        (Ours::Include { path: ours, .. }, Layout::Include) => ours == site.include_path(),
         (Ours::Merged { .. }, Layout::Merge) => true,
         _ => false,
     };
@@ -243,7 +254,7 @@ fn edited(file: &ComposeFile, site: &Site, stack: &Stack) -> Result<Edited, Plan
     let base = if fits {
         file
     } else {
-        cleaned = ComposeFile::parse(site.ken_file(), file.without_ours()?.bytes)?;
+        cleaned = ComposeFile::parse(path, file.without_ours()?.bytes)?;
         &cleaned
     };
     Ok(match stack.layout {
@@ -287,9 +298,9 @@ fn database(stack: &Stack, inventory: &Inventory) -> Vec<Action> {
 }
 
 fn buckets(stack: &Stack, inventory: &Inventory) -> Vec<Action> {
-    match inventory.bucket {
-        BucketSeen::Exists => Vec::new(),
-        _ => vec![Action::CreateBucket { bucket: stack.bucket.name.clone() }],
+    match (&stack.bucket, &inventory.bucket) {
+        (None, _) | (_, BucketSeen::Exists) => Vec::new(),
+        (Some(bucket), _) => vec![Action::CreateBucket { bucket: bucket.name.clone() }],
     }
 }
 

@@ -41,12 +41,13 @@ fn grace(service: Option<&str>) -> u64 {
 pub fn undo(input: &UndoInput<'_>) -> Result<Plan, EditError> {
     let UndoInput { inventory, state, site, database, purge } = input;
     let mut restore = Vec::new();
-    if !matches!(inventory.ken_file.ours(), Ours::NotThere) {
-        let edited = inventory.ken_file.without_ours()?;
+    let edited = inventory.ken_file.as_ref().filter(|file| !matches!(file.ours(), Ours::NotThere));
+    if let (Some(file), Some(path)) = (edited, site.ken_file()) {
+        let edited = file.without_ours()?;
         let after = sha256(&edited.bytes);
         restore.push(Action::RestoreKenFile {
-            path: site.ken_file().to_owned(),
-            before: sha256(inventory.ken_file.bytes()),
+            path: path.to_owned(),
+            before: sha256(file.bytes()),
             exact: state.ken_file_before.as_ref() == Some(&after),
             after,
             changes: edited.changes,
@@ -99,15 +100,18 @@ pub fn undo(input: &UndoInput<'_>) -> Result<Plan, EditError> {
             });
         }
     }
+    let has_ken = inventory.ken_file.is_some();
     let stage = |name, actions, gate| Stage { name, actions, gate };
     let mut stages = vec![
-        stage(StageName::Restore, restore, Gate::KenUnchanged),
+        stage(StageName::Restore, restore, if has_ken { Gate::KenUnchanged } else { Gate::Open }),
         stage(StageName::Remove, remove, Gate::Gone),
     ];
     if *purge {
         stages.push(stage(StageName::Purge, destroy, Gate::Open));
     }
-    stages.push(stage(StageName::Ken, Vec::new(), Gate::KenServes));
+    if has_ken {
+        stages.push(stage(StageName::Ken, Vec::new(), Gate::KenServes));
+    }
     let mut plan = Plan {
         id: String::new(),
         command: "rollback",

@@ -122,9 +122,11 @@ impl<E: Engine> Hands<'_, E> {
             }
             Action::CreateDatabase { .. } => self.create_database(secrets).await?,
             Action::CreateBucket { .. } => {
-                if let Some(stack) = self.stack {
+                if let Some(stack) = self.stack
+                    && let Some(bucket) = &stack.bucket
+                {
                     let containers = of_stack(self.engine.containers().await?, stack);
-                    let store = ObjectStore::open(self.engine, &stack.bucket, &containers, secrets)?;
+                    let store = ObjectStore::open(self.engine, bucket, &containers, secrets)?;
                     store.create().await?;
                 }
             }
@@ -280,12 +282,18 @@ pub(super) fn keep_policy(site: &Site, run: &str, text: &str) -> Result<(), Appl
 
 /// Makes our folder and its `.gitignore`, so that neither state nor secrets are ever committed by `git add .`.
 pub(super) fn prepare_folder(site: &Site) -> Result<(), ApplyError> {
-    let path = site.state().join(".gitignore");
+    ignore(site.state())?;
+    // Beside Ken our Compose file may be committed; alone nothing of ours is worth it.
+    if site.ken_file().is_none() { ignore(site.folder()) } else { Ok(()) }
+}
+
+fn ignore(folder: PathBuf) -> Result<(), ApplyError> {
+    let path = folder.join(".gitignore");
     if path.exists() {
         return Ok(());
     }
     let failed = |source| ApplyError::File { operation: "write", path: path.clone(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(site.state()).map_err(failed)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
     let mut file =
         OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&path).map_err(failed)?;
     file.write_all(b"*\n").map_err(failed)

@@ -415,8 +415,8 @@ impl<'a, E: Engine, C: Clock> Session<'a, E, C> {
         let (inventory, _, secrets, _) = self.look().await?;
         if inventory.ours.is_empty() {
             return Err(SessionError::Nothing(format!(
-                "no Langfuse is deployed beside {}",
-                self.site.ken_file().display()
+                "no Langfuse is deployed: {} holds none",
+                self.site.folder().display()
             )));
         }
         let stack =

@@ -92,6 +92,9 @@ impl Context<'_> {
 /// Makes the target. `digests` maps an image reference of the policy to its `sha256:…` digest, as far as known.
 #[must_use]
 pub fn assemble(policy: &Policy, ken: &KenView, names: &Names, digests: &BTreeMap<String, String>) -> Stack {
+    if policy.engine == ken_config::Engine::Local {
+        return super::alone::assemble(policy, &ken.project, names);
+    }
     let layout = Layout::from(policy.ken.layout);
     let own = Network::Own { key: names.key.clone(), name: names.network.clone() };
     let postgres = ken.services.get(&policy.ken.postgres_service);
@@ -177,7 +180,8 @@ pub fn assemble(policy: &Policy, ken: &KenView, names: &Names, digests: &BTreeMa
             }),
             ken_config::Postgres::External { .. } => None,
         },
-        bucket: bucket(policy, &context),
+        bucket: Some(bucket(policy, &context)),
+        keeps_canary: false,
         project_id: policy.langfuse.project_id.clone(),
         web_port,
         web_address,

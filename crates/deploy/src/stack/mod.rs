@@ -3,6 +3,7 @@
 //! A [`Stack`] is plain data made by [`assemble`] from a policy and what was read of Ken. Nothing here does I/O,
 //! reads a clock or holds a secret's value: secrets appear as [`SecretName`] only.
 
+mod alone;
 mod assemble;
 mod names;
 pub mod services;
@@ -14,6 +15,7 @@ use ken_secrets::{Secret, SecretName, SecretSet};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+pub use alone::{LOCAL_IMAGE, LOCAL_VERSION};
 pub use assemble::{Layout, assemble};
 pub use names::{Names, Taken};
 
@@ -379,8 +381,10 @@ pub struct Stack {
     pub networks: Vec<Network>,
     /// The database in Ken's Postgres; none when an external one is used.
     pub database: Option<Database>,
-    /// The bucket.
-    pub bucket: Bucket,
+    /// The bucket; none where raw events are not kept.
+    pub bucket: Option<Bucket>,
+    /// Whether the span that proves the way stays, as something to look at.
+    pub keeps_canary: bool,
     /// Project id that the generated key must reach.
     pub project_id: String,
     /// Port on which web is published.
@@ -392,6 +396,12 @@ pub struct Stack {
 }
 
 impl Stack {
+    /// Whether it is the whole of Langfuse, with stores and a worker; and not one process that does all.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.service(Role::Worker).is_some()
+    }
+
     /// The service of a role, if the stack has one (an external store has none).
     #[must_use]
     pub fn service(&self, role: Role) -> Option<&Service> {

@@ -8,13 +8,13 @@ use super::{MINIO_ACCESS_KEY, MINIO_PORT, POOL_CONNECTIONS};
 use crate::stack::assemble::Context;
 use crate::stack::{EnvValue, Part, Role};
 
-pub(super) type Environment = BTreeMap<String, EnvValue>;
+pub(in crate::stack) type Environment = BTreeMap<String, EnvValue>;
 
-pub(super) fn set(environment: &mut Environment, name: &str, value: impl Into<String>) {
+pub(in crate::stack) fn set(environment: &mut Environment, name: &str, value: impl Into<String>) {
     environment.insert(name.to_owned(), EnvValue::Plain(value.into()));
 }
 
-pub(super) fn set_secret(environment: &mut Environment, name: &str, secret: SecretName) {
+pub(in crate::stack) fn set_secret(environment: &mut Environment, name: &str, secret: SecretName) {
     environment.insert(name.to_owned(), EnvValue::Secret(secret));
 }
 

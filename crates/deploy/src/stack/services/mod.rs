@@ -13,6 +13,7 @@ mod worker;
 use super::Healthcheck;
 
 pub(super) use clickhouse::clickhouse;
+pub(super) use langfuse::{Environment, set, set_secret};
 pub(super) use migrate::migrate;
 pub(super) use minio::minio;
 pub(super) use redis::redis;
