@@ -7,6 +7,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use crate::mapping::MappingError;
+use crate::models::Catalog;
 use crate::object_store::{ObjectStore, UploadError};
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
@@ -37,6 +38,9 @@ pub(crate) struct App {
     pub(crate) store: Arc<Store>,
     pub(crate) objects: Option<ObjectStore>,
     pub(crate) exports: Semaphore,
+    pub(crate) catalog: Arc<Catalog>,
+    /// Held while something made by hand is read, changed and written back.
+    pub(crate) hand_made: tokio::sync::Mutex<()>,
     pub(crate) stopping: Arc<AtomicBool>,
     on_notice: OnNotice,
     jobs: AtomicU64,
@@ -48,12 +52,25 @@ impl App {
         settings: Settings,
         store: Arc<Store>,
         objects: Option<ObjectStore>,
+        catalog: Catalog,
         stopping: Arc<AtomicBool>,
         on_notice: OnNotice,
     ) -> Self {
         let exports = Semaphore::new(settings.limits.concurrent_exports.max(1));
         let (jobs, lost_batches) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { settings, store, objects, exports, stopping, on_notice, jobs, lost_batches }
+        let (catalog, hand_made) = (Arc::new(catalog), tokio::sync::Mutex::default());
+        Self {
+            settings,
+            store,
+            objects,
+            exports,
+            catalog,
+            hand_made,
+            stopping,
+            on_notice,
+            jobs,
+            lost_batches,
+        }
     }
 
     pub(crate) fn notice(&self, notice: &Notice) {

@@ -23,7 +23,8 @@ version      print the version
 
 Settings come from Langfuse's environment variables; data is kept in LANGFUSE_LOCAL_DATA
 (/var/lib/langfuse-local). LANGFUSE_LOCAL_RETENTION_DAYS removes what is older, LANGFUSE_LOCAL_MAX_BYTES
-bounds the data.
+bounds the data, LANGFUSE_LOCAL_MODELS names a file of models and prices
+in place of the built-in list.
 ";
 
 /// How long tasks that hang may keep the process after everything is flushed.

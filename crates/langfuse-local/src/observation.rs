@@ -51,6 +51,10 @@ pub struct Observation {
     pub metadata: Map<String, Value>,
     /// The model's name as given.
     pub model: String,
+    /// The known model that the name means; empty for none.
+    pub model_id: String,
+    /// Id and name of the pricing tier that the cost was computed by.
+    pub tier: Option<(String, String)>,
     /// The model's parameters.
     pub model_parameters: Map<String, Value>,
     /// Usage by bucket.

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use crate::app::{App, Notice, OnNotice};
 use crate::http;
 use crate::http::worker::Worker;
+use crate::models::{Catalog, Model, ModelsError};
 use crate::object_store::{ObjectStore, ObjectStoreError};
 use crate::settings::{Role, Settings};
 use crate::store::{OpenError, Store, StoreError};
@@ -38,6 +39,12 @@ pub enum StartError {
     /// The event bucket's settings.
     #[error(transparent)]
     ObjectStore(#[from] ObjectStoreError),
+    /// The list of models and prices.
+    #[error(transparent)]
+    Models(#[from] ModelsError),
+    /// The project's own models could not be read.
+    #[error("cannot read the projects' own models")]
+    OwnModels(#[source] StoreError),
     /// The port or the address.
     #[error("cannot listen on {host}:{port}")]
     Listen {
@@ -85,6 +92,8 @@ impl Server {
                 let key = init.key.as_ref().map(|key| (key.public.as_str(), key.secret.reveal()));
                 store.provision(&init.project, key).map_err(StartError::Provision)?;
             }
+            let catalog = Catalog::load(settings.models.as_deref())?;
+            own_models(&store, &catalog).map_err(StartError::OwnModels)?;
             let objects = settings.event_storage.as_ref().map(ObjectStore::new).transpose()?;
             let stopping = Arc::clone(&server.stopping);
             let (host, port) = (settings.host.clone(), settings.port);
@@ -92,7 +101,7 @@ impl Server {
                 let task = expire(Arc::clone(&store), days, Arc::clone(&on_notice), stopped.clone());
                 server.tasks.push(tokio::spawn(task));
             }
-            let app = Arc::new(App::new(settings, Arc::clone(&store), objects, stopping, on_notice));
+            let app = Arc::new(App::new(settings, Arc::clone(&store), objects, catalog, stopping, on_notice));
             server.store = Some(store);
             let listener = listen(&host, port).await?;
             server.web = listener.local_addr().ok();
@@ -127,6 +136,15 @@ impl Server {
             let _closed = tokio::task::spawn_blocking(move || store.close()).await;
         }
     }
+}
+
+fn own_models(store: &Store, catalog: &Catalog) -> Result<(), StoreError> {
+    for project in store.document_projects("model")? {
+        let documents = store.documents(&project, "model")?;
+        let models = documents.into_iter().filter_map(|document| Model::parse(document.body).ok());
+        catalog.set_own(&project, models.collect());
+    }
+    Ok(())
 }
 
 /// Removes what is past its time, at the start and every hour.

@@ -2,12 +2,15 @@
 
 mod auth;
 mod body;
+mod dashboards;
 mod health;
 mod ingestion;
 mod job;
 mod metrics;
+mod models;
 mod observations;
 mod page;
+mod paging;
 mod respond;
 mod scores;
 mod traces;
@@ -18,7 +21,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use axum::routing::{MethodFilter, MethodRouter, any, delete, get, on, post};
+use axum::routing::{MethodFilter, MethodRouter, any, delete, get, on, patch, post};
 use serde_json::json;
 
 use crate::app::App;
@@ -30,7 +33,7 @@ pub(crate) use ingestion::kind as received;
 type Routes = MethodRouter<Arc<App>>;
 
 /// Langfuse's routes that are not offered here yet, by their beginnings.
-const NOT_OFFERED: [&str; 18] = [
+const NOT_OFFERED: [&str; 19] = [
     "v2/prompts",
     "v2/datasets",
     "datasets",
@@ -38,13 +41,14 @@ const NOT_OFFERED: [&str; 18] = [
     "dataset-run-items",
     "experiments",
     "experiment-items",
-    "models",
     "media",
     "comments",
     "annotation-queues",
     "score-configs",
     "llm-connections",
-    "unstable",
+    "unstable/evaluators",
+    "unstable/evaluation-rules",
+    "feedback",
     "organizations",
     "integrations",
     "mcp",
@@ -65,6 +69,35 @@ pub(crate) fn web(app: Arc<App>) -> Router {
         .route("/scores", only(post(scores::create).on(MethodFilter::GET, gone)))
         .route("/scores/{id}", only(delete(scores::delete).on(MethodFilter::GET, gone)))
         .route("/v3/scores", only(get(scores::list)))
+        .route("/models", only(get(models::list).post(models::create)))
+        .route("/models/{id}", only(get(models::get).delete(models::delete)))
+        .route(
+            "/unstable/dashboard-widgets",
+            unstable(get(dashboards::widgets).post(dashboards::create_widget)),
+        )
+        .route(
+            "/unstable/dashboard-widgets/{id}",
+            unstable(
+                get(dashboards::widget).patch(dashboards::change_widget).delete(dashboards::delete_widget),
+            ),
+        )
+        .route(
+            "/unstable/dashboards",
+            unstable(get(dashboards::dashboards).post(dashboards::create_dashboard)),
+        )
+        .route(
+            "/unstable/dashboards/{id}",
+            unstable(
+                get(dashboards::dashboard)
+                    .patch(dashboards::change_dashboard)
+                    .delete(dashboards::delete_dashboard),
+            ),
+        )
+        .route("/unstable/dashboards/{id}/placements", unstable(post(dashboards::place)))
+        .route(
+            "/unstable/dashboards/{id}/placements/{placement}",
+            unstable(patch(dashboards::move_placement).delete(dashboards::remove_placement)),
+        )
         .route(
             "/traces",
             only(delete(traces::delete_many).on(MethodFilter::GET.or(MethodFilter::POST), gone)),
@@ -104,6 +137,10 @@ const GONE: [(&str, MethodFilter); 14] = [
 
 fn only(routes: Routes) -> Routes {
     routes.fallback(method_not_allowed)
+}
+
+fn unstable(routes: Routes) -> Routes {
+    routes.fallback(dashboards::method_not_allowed)
 }
 
 /// Answered before any look at the key.

@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
+use crate::models::{Model, decimal_text};
 use crate::observation::js_number;
 use crate::query::{Cursor, Fields, ObservationQuery, QueryError};
 use crate::store::StoredObservation;
@@ -32,9 +33,11 @@ pub(super) async fn list(
         Ok(query) => query,
         Err(error) => return refused(&error),
     };
+    let catalog = Arc::clone(&app.catalog);
     let read = move |store: &crate::store::Store| {
         let rows = store.observations(&holder.project.id, &query)?;
-        Ok(page(rows, &query))
+        let prices = |model_id: &str| catalog.get(&holder.project.id, model_id);
+        Ok(page(rows, &query, &prices))
     };
     match app.with_store(read).await {
         Ok(page) => json(StatusCode::OK, &page),
@@ -51,7 +54,11 @@ pub(super) fn refused(error: &QueryError) -> Response {
 }
 
 /// One row more than the limit was read, to know whether a page follows.
-fn page(mut rows: Vec<StoredObservation>, query: &ObservationQuery) -> Value {
+fn page(
+    mut rows: Vec<StoredObservation>,
+    query: &ObservationQuery,
+    model: &dyn Fn(&str) -> Option<Arc<Model>>,
+) -> Value {
     let limit = query.limit as usize;
     let more = rows.len() > limit;
     rows.truncate(limit);
@@ -60,12 +67,18 @@ fn page(mut rows: Vec<StoredObservation>, query: &ObservationQuery) -> Value {
         let cursor = Cursor { start_ms: last.start_ms, trace_id: last.trace_id.clone(), id: last.id.clone() };
         meta.insert("cursor".to_owned(), cursor.encode().into());
     }
-    let data: Vec<Value> = rows.into_iter().map(|row| Value::Object(render(row, query))).collect();
+    let data: Vec<Value> = rows
+        .into_iter()
+        .map(|row| {
+            let priced = if query.fields.model { model(&row.model_id) } else { None };
+            Value::Object(render(row, query, priced.as_deref()))
+        })
+        .collect();
     json!({ "data": data, "meta": meta })
 }
 
 /// The fields in the order in which Langfuse writes them.
-fn render(row: StoredObservation, query: &ObservationQuery) -> Map<String, Value> {
+fn render(row: StoredObservation, query: &ObservationQuery, priced: Option<&Model>) -> Map<String, Value> {
     let Fields { basic, time, io, metadata, model, usage, prompt, metrics, trace_context } = query.fields;
     let mut out = Map::new();
     let mut put = |wanted: bool, members: Value| {
@@ -96,10 +109,9 @@ fn render(row: StoredObservation, query: &ObservationQuery) -> Map<String, Value
     if metadata {
         put(true, json!({ "metadata": shown_metadata(&row.metadata, &query.expand_metadata) }));
     }
-    // No model prices are known here, hence no internal model.
     put(
         model,
-        json!({ "model": row.model, "internalModelId": "", "modelParameters": object(&row.model_parameters) }),
+        json!({ "model": row.model, "internalModelId": row.model_id, "modelParameters": object(&row.model_parameters) }),
     );
     put(
         usage,
@@ -112,7 +124,7 @@ fn render(row: StoredObservation, query: &ObservationQuery) -> Map<String, Value
         prompt,
         json!({ "promptId": "", "promptName": row.prompt_name, "promptVersion": row.prompt_version }),
     );
-    put(usage, json!({ "usagePricingTierId": null, "usagePricingTierName": null }));
+    put(usage, json!({ "usagePricingTierId": row.tier_id, "usagePricingTierName": row.tier_name }));
     let first_token = if metrics { row.completion_start_ms } else { None };
     put(
         true,
@@ -125,7 +137,12 @@ fn render(row: StoredObservation, query: &ObservationQuery) -> Map<String, Value
         json!({ "traceName": row.trace_name, "release": row.release, "tags": parsed(&row.tags, json!([])) }),
     );
     put(basic, json!({ "bookmarked": false, "public": row.public }));
-    put(true, json!({ "modelId": null, "inputPrice": null, "outputPrice": null, "totalPrice": null }));
+    let price = |name: &str| priced.and_then(|model| decimal_text(&model.shown[name]));
+    put(
+        true,
+        json!({ "modelId": priced.map(|model| &model.id), "inputPrice": price("inputPrice"),
+            "outputPrice": price("outputPrice"), "totalPrice": price("totalPrice") }),
+    );
     out
 }
 

@@ -47,7 +47,14 @@ pub(super) async fn export(State(app): State<Arc<App>>, headers: HeaderMap, body
     let Ok(_permit) = app.exports.acquire().await else { return internal("shutting down") };
     let (gzip, keep_raw) = (body::is_gzip(&headers), app.objects.is_some());
     let now = Timestamp::now();
-    let work = move || accept(&bytes, flavour, gzip, keep_raw, limits, now.as_millisecond());
+    let (catalog, project_id) = (Arc::clone(&app.catalog), holder.project.id.clone());
+    let work = move || {
+        let mut accepted = accept(&bytes, flavour, gzip, keep_raw, limits, now.as_millisecond())?;
+        for row in accepted.rows.iter_mut().flatten() {
+            catalog.price(&project_id, row);
+        }
+        Ok::<_, Refusal>(accepted)
+    };
     let accepted = match tokio::task::spawn_blocking(work).await {
         Ok(Ok(accepted)) => accepted,
         Ok(Err(refusal)) => return refusal.answer(limits),

@@ -98,6 +98,8 @@ pub(super) fn observation(
         input: io.input,
         output: io.output,
         model: if counts { text(&MODEL) } else { String::new() },
+        model_id: String::new(),
+        tier: None,
         model_parameters: model_parameters(&attributes),
         usage: if counts { usage::usage(&attributes) } else { Map::new() },
         cost: if counts { usage::cost(&attributes) } else { Map::new() },

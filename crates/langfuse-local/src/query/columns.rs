@@ -50,6 +50,7 @@ pub(super) fn column(name: &str) -> Option<Column> {
         "outputCost" => Number("output_cost"),
         "totalCost" => Number("total_cost"),
         "model" | "providedModelName" => Text("model"),
+        "modelId" => Text("model_id"),
         "promptName" => Text("prompt_name"),
         "promptVersion" => Number("prompt_version"),
         "input" => Text("input"),

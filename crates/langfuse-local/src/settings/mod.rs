@@ -2,7 +2,8 @@
 //!
 //! The variables are Langfuse's own, checked as the real images check them: an empty string is unset,
 //! truth values are `true` and `false`, and every finding names its variable and never the value.
-//! `LANGFUSE_LOCAL_DATA`, `LANGFUSE_LOCAL_RETENTION_DAYS` and `LANGFUSE_LOCAL_MAX_BYTES` are ours alone.
+//! `LANGFUSE_LOCAL_DATA`, `LANGFUSE_LOCAL_RETENTION_DAYS`, `LANGFUSE_LOCAL_MAX_BYTES` and
+//! `LANGFUSE_LOCAL_MODELS` are ours alone.
 
 mod dependency;
 mod init;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub retention_days: Option<u32>,
     /// The file takes no more observations beyond this.
     pub max_bytes: Option<u64>,
+    /// A list of models and prices instead of the built-in one.
+    pub models: Option<PathBuf>,
     /// The project to provision.
     pub init: Option<Init>,
     /// Where accepted batches are uploaded first.
@@ -129,6 +132,7 @@ impl Settings {
         let data = lookup.get("LANGFUSE_LOCAL_DATA").unwrap_or_else(|| "/var/lib/langfuse-local".to_owned());
         let retention_days = lookup.positive("LANGFUSE_LOCAL_RETENTION_DAYS", 36_500);
         let max_bytes = lookup.positive("LANGFUSE_LOCAL_MAX_BYTES", u64::MAX);
+        let models = lookup.get("LANGFUSE_LOCAL_MODELS").map(PathBuf::from);
         lookup.finish()?;
         let retention_days = retention_days.and_then(|days| u32::try_from(days).ok());
         let limits = Limits::default();
@@ -141,6 +145,7 @@ impl Settings {
             data,
             retention_days,
             max_bytes,
+            models,
             init,
             event_storage,
             postgres,

@@ -3,6 +3,7 @@
 //! One thread writes, in group commits; any number of connections read. A write is answered only after
 //! its commit is on the disk. Nothing here knows HTTP or OTLP.
 
+mod documents;
 mod metrics;
 mod project;
 mod reader;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
+pub(crate) use documents::Document;
 pub use project::{KeyHolder, Project};
 pub use reader::StoredObservation;
 pub use writer::Batch;
@@ -204,6 +206,35 @@ impl Store {
         query: &crate::query::ScoreQuery,
     ) -> Result<Vec<crate::score::Score>, StoreError> {
         self.readers.with(|connection| scores::list(connection, project_id, query))
+    }
+
+    /// Stores something made by hand, in place of what had its id.
+    pub(crate) fn put_document(&self, project_id: &str, document: Document) -> Result<(), StoreError> {
+        self.writer.put_document(project_id.to_owned(), document)
+    }
+
+    /// Removes something made by hand. What is not there is no error.
+    pub(crate) fn delete_document(
+        &self,
+        project_id: &str,
+        kind: &'static str,
+        id: &str,
+    ) -> Result<(), StoreError> {
+        self.writer.delete_document(project_id.to_owned(), kind, id.to_owned())
+    }
+
+    /// All things of a kind, newest first.
+    pub(crate) fn documents(
+        &self,
+        project_id: &str,
+        kind: &'static str,
+    ) -> Result<Vec<Document>, StoreError> {
+        self.readers.with(|connection| documents::list(connection, project_id, kind))
+    }
+
+    /// The projects that have something of a kind.
+    pub(crate) fn document_projects(&self, kind: &str) -> Result<Vec<String>, StoreError> {
+        self.readers.with(|connection| documents::projects(connection, kind))
     }
 
     /// The number of observations of all projects.

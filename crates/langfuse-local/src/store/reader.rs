@@ -83,6 +83,9 @@ pub struct StoredObservation {
     pub release: String,
     pub tags: String,
     pub public: bool,
+    pub model_id: String,
+    pub tier_id: Option<String>,
+    pub tier_name: Option<String>,
 }
 
 pub(super) fn observations(
@@ -100,7 +103,7 @@ pub(super) fn observations(
             environment, completion_start_ms, created_ms, updated_ms, {io}, {metadata}, model,
             {parameters_column}, usage, input_usage, output_usage, total_usage, cost, input_cost, output_cost,
             total_cost, prompt_name, prompt_version, user_id, session_id, is_app_root, trace_name, release,
-            tags, public
+            tags, public, model_id, tier_id, tier_name
         FROM observations LEFT JOIN contents ON observation = seq WHERE project_id = ? AND {condition}
         ORDER BY start_ms DESC, trace_hash DESC, id DESC LIMIT ?"
     );
@@ -149,5 +152,8 @@ fn stored(row: &Row<'_>) -> Result<StoredObservation, rusqlite::Error> {
         release: row.get(34)?,
         tags: row.get(35)?,
         public: row.get(36)?,
+        model_id: row.get(37)?,
+        tier_id: row.get(38)?,
+        tier_name: row.get(39)?,
     })
 }

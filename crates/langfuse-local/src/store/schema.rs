@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::OpenError;
 
 /// One script per version. A released script never changes; a change of the tables is a new script.
-const MIGRATIONS: [&str; 4] = [V1, V2, V3, V4];
+const MIGRATIONS: [&str; 5] = [V1, V2, V3, V4, V5];
 
 const V1: &str = "
 CREATE TABLE projects (
@@ -177,6 +177,21 @@ CREATE TABLE scores (
 ) STRICT;
 CREATE INDEX scores_by_time ON scores (project_id, timestamp_ms DESC, id DESC);
 CREATE INDEX scores_by_trace ON scores (project_id, trace_id, observation_id);
+";
+
+const V5: &str = "
+ALTER TABLE observations ADD COLUMN model_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE observations ADD COLUMN tier_id TEXT;
+ALTER TABLE observations ADD COLUMN tier_name TEXT;
+CREATE TABLE documents (
+    project_id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    id TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    updated_ms INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (project_id, kind, id)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Opens the file for writing, in WAL mode and at the present version.

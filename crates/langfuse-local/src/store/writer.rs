@@ -12,6 +12,7 @@ use crate::score::Score;
 use crate::xxhash::xxhash32;
 
 use super::StoreError;
+use super::documents::{self, Document};
 use super::project::{self, NewKey, Project};
 use super::scores;
 
@@ -41,6 +42,8 @@ enum Work {
     DeleteTraces { project_id: String, trace_ids: Vec<String> },
     PutScores { project_id: String, scores: Vec<Score> },
     DeleteScore { project_id: String, id: String },
+    PutDocument { project_id: String, document: Document },
+    DeleteDocument { project_id: String, kind: &'static str, id: String },
     Provision { project: Project, key: Option<NewKey> },
     Expire { before_ms: i64 },
     Vacuum,
@@ -92,6 +95,19 @@ impl Writer {
 
     pub(super) fn delete_score(&self, project_id: String, id: String) -> Result<(), StoreError> {
         self.submit(Work::DeleteScore { project_id, id }).map(|_rows| ())
+    }
+
+    pub(super) fn put_document(&self, project_id: String, document: Document) -> Result<(), StoreError> {
+        self.submit(Work::PutDocument { project_id, document }).map(|_rows| ())
+    }
+
+    pub(super) fn delete_document(
+        &self,
+        project_id: String,
+        kind: &'static str,
+        id: String,
+    ) -> Result<(), StoreError> {
+        self.submit(Work::DeleteDocument { project_id, kind, id }).map(|_rows| ())
     }
 
     pub(super) fn provision(&self, project: Project, key: Option<NewKey>) -> Result<(), StoreError> {
@@ -200,6 +216,10 @@ fn commit(connection: &mut Connection, group: &[Job], max_bytes: Option<u64>) ->
                 refuse_when_full(&transaction, max_bytes)?;
                 scores::put(&transaction, project_id, scores)?;
             }
+            Work::PutDocument { project_id, document } => documents::put(&transaction, project_id, document)?,
+            Work::DeleteDocument { project_id, kind, id } => {
+                documents::delete(&transaction, project_id, kind, id)?;
+            }
             Work::DeleteScore { project_id, id } => n_rows = scores::delete(&transaction, project_id, id)?,
             Work::Provision { project, key } => {
                 let now_ms = jiff::Timestamp::now().as_millisecond();
@@ -245,10 +265,11 @@ INSERT INTO observations (
     completion_start_ms, model, usage, input_usage, output_usage, total_usage, cost, input_cost,
     output_cost, total_cost, prompt_name, prompt_version, experiment_id, experiment_name,
     experiment_dataset_id, ingestion_api_key, ingestion_sdk_name, ingestion_sdk_version, created_ms,
-    updated_ms, tool_names, called_tool_names
+    updated_ms, tool_names, called_tool_names, model_id, tier_id, tier_name
 ) VALUES (
     ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?39, ?40, ?41
+    ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?39, ?40, ?41,
+    ?42, ?43, ?44
 ) ON CONFLICT (project_id, trace_id, id, start_ms) DO UPDATE SET
     end_ms = excluded.end_ms, trace_hash = excluded.trace_hash, parent_id = excluded.parent_id,
     name = excluded.name, kind = excluded.kind, level = excluded.level,
@@ -265,7 +286,8 @@ INSERT INTO observations (
     ingestion_api_key = excluded.ingestion_api_key, ingestion_sdk_name = excluded.ingestion_sdk_name,
     ingestion_sdk_version = excluded.ingestion_sdk_version, created_ms = excluded.created_ms,
     updated_ms = excluded.updated_ms, tool_names = excluded.tool_names,
-    called_tool_names = excluded.called_tool_names
+    called_tool_names = excluded.called_tool_names, model_id = excluded.model_id,
+    tier_id = excluded.tier_id, tier_name = excluded.tier_name
 RETURNING seq";
 
 const INSERT_CONTENT: &str = "INSERT OR REPLACE INTO contents VALUES (?1, ?2, ?3, ?4, ?5)";
@@ -319,6 +341,9 @@ fn insert(transaction: &Transaction<'_>, batch: &Batch) -> Result<(), rusqlite::
             batch.now_ms,
             Value::from(row.tool_names.clone()).to_string(),
             Value::from(row.called_tool_names.clone()).to_string(),
+            row.model_id,
+            row.tier.as_ref().map(|(id, _)| id),
+            row.tier.as_ref().map(|(_, name)| name),
         ];
         let seq: i64 = statement.query_row(values, |row| row.get(0))?;
         content.execute(params![

@@ -2,11 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
 
+mod dashboards;
 mod durability;
 mod environment;
 mod ingestion;
 mod listing;
 mod metrics;
+mod models;
 mod object_storage;
 mod properties;
 mod replay;
