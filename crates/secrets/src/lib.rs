@@ -17,5 +17,7 @@ pub use git::{GitState, git_tracked};
 pub use name::{Need, Origin, Requirement, SecretName};
 pub use redact::Redactor;
 pub use secret::{Secret, SecretSet};
-pub use store::{InitError, LoadError, Outcome, OutcomeState, SecretState, SecretStore, Status};
+pub use store::{
+    InitError, LoadError, Outcome, OutcomeState, SecretState, SecretStore, Status, read_private,
+};
 pub use write::{WriteError, write_private};

@@ -181,6 +181,48 @@ pub struct Status {
     pub state: SecretState,
 }
 
+/// Reads a file of secrets that is a plain file, ours, and closed to others; none when there is no file.
+///
+/// # Errors
+/// [`LoadError`].
+pub fn read_private(path: &Path) -> Result<Option<Zeroizing<String>>, LoadError> {
+    let path = path.to_owned();
+    let io = |source| LoadError::Io { path: path.clone(), source };
+    // Not following a link is the check: between a look and an open the file could be swapped.
+    let flags =
+        i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits() | rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = match std::fs::OpenOptions::new().read(true).custom_flags(flags).open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if std::fs::symlink_metadata(&path).is_ok_and(|m| m.is_symlink()) => {
+            drop(error);
+            return Err(LoadError::NotAFile { path, what: "a symbolic link" });
+        }
+        Err(error) => return Err(io(error)),
+    };
+    let found = file.metadata().map_err(io)?;
+    if !found.is_file() {
+        return Err(LoadError::NotAFile { path, what: "a folder or a device" });
+    }
+    if found.mode() & 0o077 != 0 {
+        return Err(LoadError::Open { path, mode: found.mode() & 0o7777 });
+    }
+    let me = rustix::process::geteuid();
+    if found.uid() != me.as_raw() && !me.is_root() {
+        return Err(LoadError::Owner { path, owner: found.uid() });
+    }
+    if found.len() > LIMIT {
+        return Err(LoadError::NotAFile { path, what: "larger than a file of secrets can be" });
+    }
+    // Room for everything at once: a growing buffer would leave unwiped copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT as usize + 2));
+    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(io)?;
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Some(Zeroizing::new(text.to_owned()))),
+        Err(_) => Err(LoadError::NotAFile { path, what: "not text" }),
+    }
+}
+
 /// A folder with the file of secrets in it.
 #[derive(Clone, Debug)]
 pub struct SecretStore {
@@ -211,50 +253,12 @@ impl SecretStore {
     /// # Errors
     /// [`LoadError`].
     pub fn load(&self) -> Result<SecretSet, LoadError> {
-        let Some(text) = self.read()? else { return Ok(SecretSet::default()) };
+        let Some(text) = read_private(&self.file())? else { return Ok(SecretSet::default()) };
         let set = self.parse(&text)?;
         if git_tracked(&self.file()) == GitState::Tracked {
             return Err(LoadError::TrackedByGit { path: self.file() });
         }
         Ok(set)
-    }
-
-    fn read(&self) -> Result<Option<Zeroizing<String>>, LoadError> {
-        let path = self.file();
-        let io = |source| LoadError::Io { path: path.clone(), source };
-        // Not following a link is the check: between a look and an open the file could be swapped.
-        let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits() | rustix::fs::OFlags::NONBLOCK.bits())
-            .unwrap_or(0);
-        let file = match std::fs::OpenOptions::new().read(true).custom_flags(flags).open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if std::fs::symlink_metadata(&path).is_ok_and(|m| m.is_symlink()) => {
-                drop(error);
-                return Err(LoadError::NotAFile { path, what: "a symbolic link" });
-            }
-            Err(error) => return Err(io(error)),
-        };
-        let found = file.metadata().map_err(io)?;
-        if !found.is_file() {
-            return Err(LoadError::NotAFile { path, what: "a folder or a device" });
-        }
-        if found.mode() & 0o077 != 0 {
-            return Err(LoadError::Open { path, mode: found.mode() & 0o7777 });
-        }
-        let me = rustix::process::geteuid();
-        if found.uid() != me.as_raw() && !me.is_root() {
-            return Err(LoadError::Owner { path, owner: found.uid() });
-        }
-        if found.len() > LIMIT {
-            return Err(LoadError::NotAFile { path, what: "larger than a file of secrets can be" });
-        }
-        // Room for everything at once: a growing buffer would leave unwiped copies behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT as usize + 2));
-        file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(io)?;
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => Ok(Some(Zeroizing::new(text.to_owned()))),
-            Err(_) => Err(LoadError::NotAFile { path, what: "not text" }),
-        }
     }
 
     fn parse(&self, text: &str) -> Result<SecretSet, LoadError> {

@@ -11,7 +11,6 @@ mod metrics;
 mod models;
 mod object_storage;
 mod properties;
-mod replay;
 mod scores;
 mod space;
 mod support;

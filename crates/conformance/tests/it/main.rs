@@ -1,0 +1,7 @@
+//! The suite against its own recordings, and against servers.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helper functions too")]
+
+mod local;
+mod mutations;
+mod refusals;
