@@ -2,13 +2,15 @@
 //!
 //! A [`Recording`] is one exchange with the real server; [`Suite::run`] sends all of them in their order to a
 //! server under test. [`compare`] is the one comparer: it allows nothing to differ but what a [`Rule`] of
-//! [`RULES`] names. Nothing here prints.
+//! [`RULES`] names. Every answer is held against Langfuse's own OpenAPI file too, where that is right ([`openapi`]).
+//! Nothing here prints.
 
 mod bundled;
 mod client;
 mod compare;
 mod keys;
 mod names;
+pub mod openapi;
 mod recording;
 mod report;
 mod rules;

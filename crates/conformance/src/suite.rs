@@ -8,6 +8,7 @@ use crate::client::ApiClient;
 use crate::compare::{compare, shortened};
 use crate::keys::Keys;
 use crate::names::{Identity, Names};
+use crate::openapi::OpenApi;
 use crate::recording::{Answer, Recording};
 use crate::report::{Exchanged, Outcome, Report};
 use crate::rules::RULES;
@@ -183,7 +184,9 @@ fn outcome(recording: &Recording, found: &Answer, names: &mut Names) -> Outcome 
         let (method, route, status) = (&recording.request.method, recording.route(), found.status);
         return Outcome::NotSupported { reason: format!("{method} {route} answers {status}") };
     }
-    Outcome::of(compare(recording.number, recorded, found, RULES, names))
+    let mut differences = compare(recording.number, recorded, found, RULES, names);
+    differences.extend(OpenApi::bundled().differences(recording, found));
+    Outcome::of(differences)
 }
 
 /// An address without what may be a password in it.
