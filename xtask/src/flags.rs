@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use ken_conformance::Url;
 use ken_deploy::plan::StageName;
 
 /// Langfuse beside a running Ken: plan, deploy, look after, take away
@@ -48,6 +49,8 @@ pub(crate) enum Command {
     Local(LocalCommand),
     /// Run the end-to-end tests on a real Docker Engine, with images built on this machine
     E2e(E2eArgs),
+    /// Ask a server what a real Langfuse was asked, and compare the answers
+    Conformance(ConformanceArgs),
 }
 
 #[derive(Debug, Subcommand)]
@@ -163,6 +166,23 @@ pub(crate) struct E2eArgs {
     pub(crate) filter: Option<String>,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct ConformanceArgs {
+    /// Where the server's web is, such as http://127.0.0.1:3000
+    #[arg(long, value_name = "URL")]
+    pub(crate) base_url: Url,
+    /// A private file (0600) with the keys of an empty project: PROJECT_PUBLIC_KEY and PROJECT_SECRET_KEY as in
+    /// secrets.env, or LANGFUSE_PUBLIC_KEY and LANGFUSE_SECRET_KEY; without it, the environment
+    #[arg(long, value_name = "FILE")]
+    pub(crate) keys: Option<PathBuf>,
+    /// How long what was sent may take until it can be read
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) patience: u64,
+    /// Print one JSON object per line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 impl Flags {
     /// Whether errors are to be JSON too.
     pub(crate) fn json(&self) -> bool {
@@ -173,6 +193,7 @@ impl Flags {
                 args.json
             }
             Command::Secrets(SecretsCommand::Init(args) | SecretsCommand::Check(args)) => args.json,
+            Command::Conformance(args) => args.json,
             Command::Compose(_) | Command::E2e(_) | Command::Local(_) => false,
         }
     }

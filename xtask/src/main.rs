@@ -43,6 +43,7 @@ fn main() -> std::process::ExitCode {
             Command::Secrets(SecretsCommand::Check(args)) => cmd::secrets::check(args),
             Command::E2e(args) => cmd::e2e::run(&args),
             Command::Local(command) => cmd::local::run(&command),
+            Command::Conformance(args) => cmd::conformance::run(args).await,
         }
     });
     // A pull or a Compose call that was abandoned must not keep the process.

@@ -25,3 +25,4 @@ pub use recording::{Answer, Auth, Recording, RecordingError, Request};
 pub use report::{Exchanged, Outcome, Report};
 pub use rules::{Allowance, RULES, Rule};
 pub use suite::{RunError, Suite};
+pub use url::Url;

@@ -12,9 +12,17 @@ use crate::openapi::OpenApi;
 use crate::recording::{Answer, Recording};
 use crate::report::{Exchanged, Outcome, Report};
 use crate::rules::RULES;
-use crate::waits::{OBSERVATIONS, WAITS, Wait, row_ids};
+use crate::waits::{OBSERVATIONS, SCORES, WAITS, Wait, row_ids};
 
 const POLL: Duration = Duration::from_millis(250);
+
+/// What a project must not hold, where it is read, and what may be there from an earlier run.
+const FOREIGN: [(&str, &str, Option<Wait>); 4] = [
+    ("observations that this suite did not send", OBSERVATIONS.read, Some(OBSERVATIONS)),
+    ("scores that this suite did not send", SCORES.read, Some(SCORES)),
+    ("dashboard widgets", "/api/public/unstable/dashboard-widgets?limit=1", None),
+    ("dashboards", "/api/public/unstable/dashboards?limit=1", None),
+];
 
 /// Why nothing was asked. Nothing was sent into the project.
 #[derive(Debug, thiserror::Error)]
@@ -54,11 +62,13 @@ pub enum RunError {
         /// The answer, shortened.
         answer: String,
     },
-    /// Somebody else's data would change the answers, and the suite's data would be among them.
-    #[error("the project {project} is in use: it holds observations that this suite did not send")]
+    /// What is there would change the answers, and the suite's data would be among it.
+    #[error("the project {project} is in use: it holds {what}")]
     InUse {
         /// The project's name.
         project: String,
+        /// What it holds.
+        what: &'static str,
     },
 }
 
@@ -80,8 +90,8 @@ impl Default for Suite {
 impl Suite {
     /// Asks everything of the server at `base`, telling `on_exchange` of each as it comes.
     ///
-    /// It writes traces, a score, a widget and a dashboard into the project of the keys, which must hold no
-    /// observations but the suite's own.
+    /// It writes traces, a score, a widget and a dashboard into the project of the keys, which must hold
+    /// nothing but what an earlier run left.
     ///
     /// # Errors
     /// [`RunError`], before anything is written. What fails later is in the report.
@@ -142,14 +152,16 @@ impl Suite {
 
     /// A project with other data would get answers other than the recorded ones, and keep what the suite sends.
     async fn refuse_foreign_data(&self, client: &ApiClient, identity: &Identity) -> Result<(), RunError> {
-        let ours = OBSERVATIONS.sent(&Recording::bundled());
-        match client.get(OBSERVATIONS.read).await {
-            Ok(answer) if !row_ids(&answer.body).is_subset(&ours) => {
-                Err(RunError::InUse { project: identity.project_name.clone() })
-            }
+        for (what, path, ours) in FOREIGN {
+            let ours = ours.map(|wait| wait.sent(&Recording::bundled())).unwrap_or_default();
             // A server that cannot be read from will be told so, exchange by exchange.
-            _ => Ok(()),
+            if let Ok(Answer { status: 200, body, .. }) = client.get(path).await
+                && !row_ids(&body).is_subset(&ours)
+            {
+                return Err(RunError::InUse { project: identity.project_name.clone(), what });
+            }
         }
+        Ok(())
     }
 
     /// Waits until everything sent can be read; says what could not.

@@ -29,16 +29,15 @@ pub(crate) const OBSERVATIONS: Wait = Wait {
     read: "/api/public/v2/observations?limit=1000&fields=core",
 };
 
-pub(crate) const WAITS: [Wait; 2] = [
-    OBSERVATIONS,
-    Wait {
-        before: 71,
-        what: "scores",
-        route: "/api/public/scores",
-        ids: |body| body["id"].as_str().map(str::to_owned).into_iter().collect(),
-        read: "/api/public/v3/scores?limit=100",
-    },
-];
+pub(crate) const SCORES: Wait = Wait {
+    before: 71,
+    what: "scores",
+    route: "/api/public/scores",
+    ids: |body| body["id"].as_str().map(str::to_owned).into_iter().collect(),
+    read: "/api/public/v3/scores?limit=100",
+};
+
+pub(crate) const WAITS: [Wait; 2] = [OBSERVATIONS, SCORES];
 
 impl Wait {
     /// The ids of everything that the recordings sent with success.

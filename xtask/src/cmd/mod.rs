@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub(crate) mod compose;
+pub(crate) mod conformance;
 pub(crate) mod deploy;
 pub(crate) mod e2e;
 pub(crate) mod local;

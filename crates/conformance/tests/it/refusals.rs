@@ -72,17 +72,27 @@ async fn another_kind_of_server_is_told() {
 
 #[tokio::test]
 async fn a_project_in_use_is_left_alone() {
-    let (base, n_writes) = serve(|_, path| {
-        let observations = json!({ "data": [{ "id": "somebody-elses" }], "meta": {} });
-        (StatusCode::OK, if path.ends_with("/projects") { projects() } else { observations })
-    })
-    .await;
-    let error = run(base.as_str()).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the project Busy is in use: it holds observations that this suite did not send"
-    );
-    assert_eq!(n_writes.load(Ordering::SeqCst), 0, "nothing was sent");
+    let cases = [
+        ("/v2/observations", "observations that this suite did not send"),
+        ("/v3/scores", "scores that this suite did not send"),
+        ("/unstable/dashboard-widgets", "dashboard widgets"),
+        ("/unstable/dashboards", "dashboards"),
+    ];
+    for (route, what) in cases {
+        let (base, n_writes) = serve(move |_, path| {
+            let full = json!({ "data": [{ "id": "somebody-elses" }] });
+            let body = match path {
+                path if path.ends_with("/projects") => projects(),
+                path if path.ends_with(route) => full,
+                _ => json!({ "data": [] }),
+            };
+            (StatusCode::OK, body)
+        })
+        .await;
+        let error = run(base.as_str()).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("the project Busy is in use: it holds {what}"));
+        assert_eq!(n_writes.load(Ordering::SeqCst), 0, "nothing was sent");
+    }
 }
 
 /// A server that offers nothing gets a report, not a failure.
