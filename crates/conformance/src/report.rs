@@ -57,14 +57,15 @@ impl Outcome {
 
 impl fmt::Display for Exchanged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:02} {:<36} {:<13}", self.number, self.name, self.outcome.word())?;
+        write!(f, "{:02} {:<36} ", self.number, self.name)?;
+        let word = self.outcome.word();
         match &self.outcome {
-            Outcome::Same => Ok(()),
-            Outcome::Different { first, n_differences: 1 } => write!(f, " {first}"),
+            Outcome::Same => f.write_str(word),
+            Outcome::Different { first, n_differences: 1 } => write!(f, "{word:<13} {first}"),
             Outcome::Different { first, n_differences } => {
-                write!(f, " {first} (and {} more)", n_differences - 1)
+                write!(f, "{word:<13} {first} (and {} more)", n_differences - 1)
             }
-            Outcome::NotSupported { reason } => write!(f, " {reason}"),
+            Outcome::NotSupported { reason } => write!(f, "{word:<13} {reason}"),
         }
     }
 }

