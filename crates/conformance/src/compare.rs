@@ -151,6 +151,7 @@ impl Comparer<'_> {
         match self.rules.iter().find(|rule| rule.covers(&self.place)).map(|rule| rule.allowance) {
             Some(Allowance::Form(form)) => return self.form(form, recorded, found),
             Some(Allowance::MadeId(form)) => return self.made_id(form, recorded, found),
+            Some(Allowance::Bins) => return self.bins(recorded, found),
             Some(Allowance::EqualRows { by }) => {
                 if let (Value::Array(recorded), Value::Array(found)) = (recorded, found) {
                     return self.rows(by, recorded, found);
@@ -274,6 +275,20 @@ impl Comparer<'_> {
             let same = left.iter().position(|candidate| self.trial(row, candidate) == 0);
             same.map(|at| left.remove(at)).is_some()
         })
+    }
+
+    fn bins(&mut self, recorded: &Value, found: &Value) {
+        let summary = |value: &Value| {
+            let bins: Option<Vec<[f64; 3]>> = serde_json::from_value(value.clone()).ok();
+            let bins = bins.filter(|bins| bins.windows(2).all(|pair| pair[0][1] == pair[1][0]))?;
+            let sum: f64 = bins.iter().map(|bin| bin[2]).sum();
+            Some((bins.len(), bins.first()?[0], bins.last()?[1], sum))
+        };
+        if kind_of(recorded) != kind_of(found) {
+            self.differ(DifferenceKind::Type, recorded, found);
+        } else if summary(recorded) != summary(found) {
+            self.differ(DifferenceKind::Form, format!("as many bins of the same sum as {recorded}"), found);
+        }
     }
 
     fn form(&mut self, form: &str, recorded: &Value, found: &Value) {

@@ -31,6 +31,8 @@ pub enum Allowance {
         /// A pointer within a row.
         by: &'static str,
     },
+    /// The inner borders and the heights of a histogram's bins: not their number, the outer borders and the sum.
+    Bins,
 }
 
 const OTLP: &[RangeInclusive<u8>] = &[1..=3];
@@ -39,6 +41,13 @@ const MADE: &str = "the server makes it";
 
 /// All of them.
 pub const RULES: &[Rule] = &[
+    Rule {
+        name: "bins of an adaptive histogram",
+        exchanges: &[44..=44],
+        pointers: &["/data/0/histogram_latency"],
+        allowance: Allowance::Bins,
+        why: "ClickHouse fuses values as it meets them, in the order in which rows lie on its disk",
+    },
     Rule {
         name: "names of the project",
         exchanges: &[7..=7],

@@ -113,8 +113,20 @@ async fn discard(app: &App, project: &Project, kind: &'static str, id: &str) -> 
 
 fn new(kind: &'static str, body: Map<String, Value>) -> Document {
     let now = now_ms();
-    let id = uuid::Uuid::new_v4().simple().to_string();
+    let id = cuid();
     Document { kind, id, created_ms: now, updated_ms: now, body: Value::Object(body) }
+}
+
+/// An id in the form of Langfuse's own: a `c` and 24 lower-case letters and digits.
+fn cuid() -> String {
+    const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut rest = uuid::Uuid::new_v4().as_u128();
+    let mut id = String::from("c");
+    for _digit in 0..24 {
+        id.push(char::from(DIGITS[(rest % 36) as usize]));
+        rest /= 36;
+    }
+    id
 }
 
 fn shown(document: &Document) -> Value {
@@ -178,6 +190,7 @@ pub(super) async fn create_widget(State(app): State<Arc<App>>, headers: HeaderMa
             widget.entry(key).or_insert(otherwise);
         }
         checked_widget(&widget)?;
+        let widget = with_type_last(widget);
         let document = new(WIDGET, widget);
         let value = shown(&document);
         keep(&app, &project, document).await?;
@@ -230,6 +243,16 @@ pub(super) async fn delete_widget(
         Ok(json!({ "message": "Dashboard widget successfully deleted" }))
     };
     answer(work.await)
+}
+
+/// Langfuse writes the kind of chart after its settings.
+fn with_type_last(mut widget: Map<String, Value>) -> Map<String, Value> {
+    if let Some(config) = widget.get_mut("chartConfig").and_then(Value::as_object_mut)
+        && let Some(kind) = config.shift_remove("type")
+    {
+        config.insert("type".to_owned(), kind);
+    }
+    widget
 }
 
 const WIDGET_KEYS: [&str; 8] =
@@ -403,6 +426,15 @@ fn with_placements(mut dashboard: Document, placements: Vec<Value>) -> Document 
     dashboard
 }
 
+/// As a dashboard's definition holds it.
+fn with_id_second(placement: &Value) -> Value {
+    let members = placement.as_object().cloned().unwrap_or_default();
+    let (first, rest): (Vec<_>, Vec<_>) =
+        members.into_iter().partition(|(key, _)| key == "type" || key == "id");
+    let (kind, id): (Vec<_>, Vec<_>) = first.into_iter().partition(|(key, _)| key == "type");
+    Value::Object(kind.into_iter().chain(id).chain(rest).collect())
+}
+
 /// Places within the grid.
 fn checked_position(placement: &Value) -> Result<(), Refused> {
     let mut issues = Vec::new();
@@ -454,7 +486,7 @@ pub(super) async fn place(
             let text = format!("Placement {} already exists on this dashboard", placement["id"]);
             return Err(error(StatusCode::CONFLICT, &text, "conflict"));
         }
-        all.push(placement.clone());
+        all.push(with_id_second(&placement));
         keep(&app, &project, with_placements(dashboard, all)).await?;
         Ok(placement)
     };
