@@ -238,8 +238,9 @@ fn program() -> anyhow::Result<&'static Path> {
 /// there is nothing left to do.
 fn compile() -> anyhow::Result<PathBuf> {
     let test = std::env::current_exe()?;
-    // TARGET/PROFILE/deps/TEST
-    let folder = test.ancestors().nth(2).context("this test is in no target folder")?;
+    // TARGET/PROFILE/deps/TEST, or TARGET/PROFILE/PROGRAM
+    let folder = test.parent().context("this program is in no folder")?;
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
         Some(name) => name,
