@@ -15,6 +15,7 @@ pub mod models;
 mod object_store;
 pub mod observation;
 pub mod otlp;
+mod pages;
 mod probe;
 pub mod query;
 pub mod score;

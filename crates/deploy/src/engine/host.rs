@@ -82,6 +82,8 @@ fn owner(port: u16) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -91,7 +93,12 @@ mod tests {
         let PortState::Taken { owner } = port("127.0.0.1", taken) else { panic!("{taken} is free") };
         assert!(owner.contains(&format!("(pid {})", std::process::id())), "{owner}");
         drop(listener);
-        assert_eq!(port("127.0.0.1", taken), PortState::Free);
+        // A process that another test starts holds a copy of the socket until its exec.
+        let free = (0..500).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            port("127.0.0.1", taken) == PortState::Free
+        });
+        assert!(free, "{taken} stays taken");
     }
 
     #[test]

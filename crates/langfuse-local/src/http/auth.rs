@@ -19,7 +19,7 @@ use super::respond::{self, message};
 const INVALID: &str = "Invalid credentials. Confirm that you've configured the correct host.";
 
 /// The key's holder, or the answer that ends the request.
-pub(super) async fn project_key(app: &App, headers: &HeaderMap) -> Result<KeyHolder, Box<Response>> {
+pub(crate) async fn project_key(app: &App, headers: &HeaderMap) -> Result<KeyHolder, Box<Response>> {
     let unauthorized = |text: &str| Box::new(message(StatusCode::UNAUTHORIZED, text));
     let Some(header) = headers.get(AUTHORIZATION) else {
         return Err(unauthorized("No authorization header"));

@@ -1,6 +1,6 @@
 //! The HTTP surface: routes, and the answers that belong to no single route.
 
-mod auth;
+pub(crate) mod auth;
 mod body;
 mod dashboards;
 mod health;
@@ -25,6 +25,7 @@ use axum::routing::{MethodFilter, MethodRouter, any, delete, get, on, patch, pos
 use serde_json::json;
 
 use crate::app::App;
+use crate::pages;
 
 use respond::{html, json};
 
@@ -110,7 +111,7 @@ pub(crate) fn web(app: Arc<App>) -> Router {
         api.route(path, if lives_on { routes.fallback(not_offered) } else { only(routes) })
     });
     Router::new()
-        .route("/", get(page::status))
+        .merge(pages::routes())
         .nest("/api/public", api)
         .route("/api/public/{*rest}", any(unknown_api))
         .fallback(page::not_found)

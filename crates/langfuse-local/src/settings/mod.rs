@@ -3,7 +3,7 @@
 //! The variables are Langfuse's own, checked as the real images check them: an empty string is unset,
 //! truth values are `true` and `false`, and every finding names its variable and never the value.
 //! `LANGFUSE_LOCAL_DATA`, `LANGFUSE_LOCAL_RETENTION_DAYS`, `LANGFUSE_LOCAL_MAX_BYTES` and
-//! `LANGFUSE_LOCAL_MODELS` are ours alone.
+//! `LANGFUSE_LOCAL_MODELS` and `LANGFUSE_LOCAL_PAGES_NEED_KEY` are ours alone.
 
 mod dependency;
 mod init;
@@ -50,6 +50,10 @@ pub struct Settings {
     pub max_bytes: Option<u64>,
     /// A list of models and prices instead of the built-in one.
     pub models: Option<PathBuf>,
+    /// The URL that users open, when the operator has named one.
+    pub public_url: Option<url::Url>,
+    /// Pages ask for a project key even where they need not.
+    pub pages_need_key: bool,
     /// The project to provision.
     pub init: Option<Init>,
     /// Where accepted batches are uploaded first.
@@ -119,9 +123,9 @@ impl Settings {
                 lookup.finding(name, what);
             }
         }
-        for name in ["NEXTAUTH_URL", "CLICKHOUSE_URL"] {
-            lookup.url(name);
-        }
+        let public_url = lookup.url("NEXTAUTH_URL");
+        lookup.url("CLICKHOUSE_URL");
+        let pages_need_key = lookup.truth("LANGFUSE_LOCAL_PAGES_NEED_KEY");
         for name in ["TELEMETRY_ENABLED", "AUTH_DISABLE_SIGNUP", "CLICKHOUSE_CLUSTER_ENABLED"] {
             lookup.truth(name);
         }
@@ -146,6 +150,8 @@ impl Settings {
             retention_days,
             max_bytes,
             models,
+            public_url,
+            pages_need_key,
             init,
             event_storage,
             postgres,

@@ -3,6 +3,8 @@
 //! One thread writes, in group commits; any number of connections read. A write is answered only after
 //! its commit is on the disk. Nothing here knows HTTP or OTLP.
 
+mod browse;
+mod charts;
 mod documents;
 mod metrics;
 mod project;
@@ -19,6 +21,10 @@ use std::sync::Arc;
 use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 
+pub(crate) use browse::{
+    Level, MAX_TRACE_ROWS, Part, SessionSummary, Sessions, TraceFilter, TracePage, TraceRow, TraceSummary,
+};
+pub(crate) use charts::{Charts, LatencyOfModel, LatencyStep, ToolErrors, UseOfModel};
 pub(crate) use documents::Document;
 pub use project::{KeyHolder, Project};
 pub use reader::StoredObservation;
@@ -235,6 +241,84 @@ impl Store {
     /// The projects that have something of a kind.
     pub(crate) fn document_projects(&self, kind: &str) -> Result<Vec<String>, StoreError> {
         self.readers.with(|connection| documents::projects(connection, kind))
+    }
+
+    /// All projects, the oldest first.
+    pub(crate) fn projects(&self) -> Result<Vec<Project>, StoreError> {
+        self.readers.with(project::projects)
+    }
+
+    /// The traces that match, newest first.
+    pub(crate) fn traces(
+        &self,
+        project_id: &str,
+        filter: &TraceFilter,
+        after: Option<&crate::query::Cursor>,
+        limit: usize,
+    ) -> Result<TracePage, StoreError> {
+        self.readers.with(|connection| browse::traces(connection, project_id, filter, after, limit))
+    }
+
+    /// A trace in one line, `None` when nothing of it is stored.
+    pub(crate) fn trace_summary(
+        &self,
+        project_id: &str,
+        trace_id: &str,
+    ) -> Result<Option<TraceSummary>, StoreError> {
+        self.readers.with(|connection| browse::summary(connection, project_id, trace_id, ""))
+    }
+
+    /// The observations of a trace without their long texts.
+    pub(crate) fn trace_rows(&self, project_id: &str, trace_id: &str) -> Result<Vec<TraceRow>, StoreError> {
+        self.readers.with(|connection| browse::trace_rows(connection, project_id, trace_id))
+    }
+
+    /// Shows the long texts of these rows one after the other.
+    pub(crate) fn contents<T>(
+        &self,
+        rows: &[i64],
+        mut show: impl FnMut([&str; 4]) -> T,
+    ) -> Result<Vec<Option<T>>, StoreError> {
+        self.readers.with(|connection| {
+            rows.iter().map(|seq| browse::with_contents(connection, *seq, &mut show)).collect()
+        })
+    }
+
+    /// One long text, whole.
+    pub(crate) fn text(
+        &self,
+        project_id: &str,
+        trace_id: &str,
+        seq: i64,
+        part: Part,
+    ) -> Result<Option<String>, StoreError> {
+        self.readers.with(|connection| browse::text(connection, project_id, trace_id, seq, part))
+    }
+
+    /// The sessions of a time range.
+    pub(crate) fn sessions(
+        &self,
+        project_id: &str,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<Sessions, StoreError> {
+        self.readers.with(|connection| browse::sessions(connection, project_id, from_ms, to_ms))
+    }
+
+    /// The figures of the charts over a time range.
+    pub(crate) fn charts(
+        &self,
+        project_id: &str,
+        from_ms: i64,
+        to_ms: i64,
+        bucket_ms: i64,
+    ) -> Result<Charts, StoreError> {
+        self.readers.with(|connection| charts::charts(connection, project_id, from_ms, to_ms, bucket_ms))
+    }
+
+    /// When the newest observation of a project began.
+    pub(crate) fn newest_ms(&self, project_id: &str) -> Result<Option<i64>, StoreError> {
+        self.readers.with(|connection| browse::newest_ms(connection, project_id))
     }
 
     /// The number of observations of all projects.

@@ -104,6 +104,17 @@ pub(super) fn key_holder(
     }))
 }
 
+/// All projects, the oldest first.
+pub(super) fn projects(connection: &Connection) -> Result<Vec<Project>, rusqlite::Error> {
+    let mut statement = connection
+        .prepare_cached("SELECT id, name, org_id, org_name FROM projects ORDER BY created_ms, id")?;
+    let project = |row: &rusqlite::Row<'_>| {
+        let (id, name) = (row.get(0)?, row.get(1)?);
+        Ok(Project { id, name, org_id: row.get(2)?, org_name: row.get(3)? })
+    };
+    statement.query_map([], project)?.collect()
+}
+
 pub(super) fn knows_public_key(connection: &Connection, public: &str) -> Result<bool, rusqlite::Error> {
     connection
         .query_row("SELECT EXISTS (SELECT 1 FROM api_keys WHERE public_key = ?1)", [public], |row| row.get(0))
