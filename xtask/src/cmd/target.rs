@@ -46,10 +46,14 @@ impl Target {
                     choice = Some("engine: docker, which answers".to_owned());
                     Some(engine)
                 }
-                Err(error) => {
+                // Whoever names Ken's stack means Docker, and a daemon without Compose is one to mend.
+                Err(error @ (EngineError::Unreachable { .. } | EngineError::Forbidden { .. }))
+                    if args.stack.is_none() =>
+                {
                     choice = Some(format!("engine: local, because {error}"));
                     None
                 }
+                Err(error) => return Err(error.into()),
             },
         };
         let engine = match docker {

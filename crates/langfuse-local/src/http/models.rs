@@ -170,12 +170,12 @@ fn checked(sent: &Value, now: i64) -> Result<Value, Vec<Value>> {
             for problem in tier_problems(tiers) {
                 issue("pricingTiers", &problem);
             }
-            let with_id = |tier: &Value| {
+            let with_id = |tier: &Map<String, Value>| {
                 let mut tier = tier.clone();
-                tier["id"] = Value::from(uuid::Uuid::new_v4().to_string());
-                tier
+                tier.insert("id".to_owned(), Value::from(uuid::Uuid::new_v4().to_string()));
+                Value::from(tier)
             };
-            tiers.iter().map(with_id).collect()
+            tiers.iter().filter_map(Value::as_object).map(with_id).collect()
         }
         None => {
             if flat.iter().any(|(_, price)| !price.as_f64().is_some_and(|it| it >= 0.0)) {
@@ -216,6 +216,9 @@ fn checked(sent: &Value, now: i64) -> Result<Value, Vec<Value>> {
 }
 
 fn tier_problems(tiers: &[Value]) -> Vec<String> {
+    if let Some(other) = tiers.iter().find(|tier| !tier.is_object()) {
+        return vec![format!("a tier must be an object, not {other}")];
+    }
     let mut problems = Vec::new();
     let defaults: Vec<&Value> = tiers.iter().filter(|tier| tier["isDefault"] == true).collect();
     let [standard] = defaults.as_slice() else {

@@ -6,6 +6,7 @@ mod browser;
 mod dashboards;
 mod durability;
 mod environment;
+mod fuzz;
 mod ingestion;
 mod listing;
 mod metrics;
