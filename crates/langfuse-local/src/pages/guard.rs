@@ -7,7 +7,7 @@
 
 use std::net::IpAddr;
 
-use axum::http::header::{HOST, HeaderName, WWW_AUTHENTICATE};
+use axum::http::header::{AUTHORIZATION, HOST, HeaderName, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use maud::html;
@@ -77,6 +77,24 @@ pub(super) async fn enter(app: &App, headers: &HeaderMap, query: &Query) -> Resu
              a project key is asked for then.",
         ))),
     }
+}
+
+/// Whether a key is needed and none was sent.
+pub(super) fn is_stranger(app: &App, headers: &HeaderMap) -> bool {
+    !headers.contains_key(AUTHORIZATION) && demand(&app.settings, headers) == Demand::Key
+}
+
+/// The first page of a stranger. It tells nothing that the health route does not.
+pub(super) fn way_in() -> Response {
+    let content = html! {
+        div.message {
+            h1 { "Sign in" }
+            p { "This server speaks the API of Langfuse. Its pages need a project's public key as the user and \
+                 its secret key as the password." }
+            p { a href="/traces" { "Sign in" } }
+        }
+    };
+    layout::page(StatusCode::OK, "Sign in", None, content)
 }
 
 fn demand(settings: &Settings, headers: &HeaderMap) -> Demand {

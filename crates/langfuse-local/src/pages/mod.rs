@@ -40,7 +40,7 @@ type Answer = Result<Response, Box<Response>>;
 /// The routes of all pages.
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/", get(traces))
+        .route("/", get(front))
         .route("/traces", get(traces))
         .route("/trace/{id}", get(trace))
         .route("/trace/{id}/text", get(text))
@@ -50,6 +50,14 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         // Where Langfuse's own pages are, which links in logs point to.
         .route("/project/{project}/traces/{id}", get(moved_trace))
         .route("/project/{project}/sessions/{id}", get(moved_session))
+}
+
+/// The newest traces, or for a stranger the way in: a monitor that asks here sees that the server answers.
+async fn front(app: State<Arc<App>>, headers: HeaderMap, query: RawQuery) -> Response {
+    if guard::is_stranger(&app, &headers) {
+        return guard::way_in();
+    }
+    traces(app, headers, query).await
 }
 
 async fn traces(State(app): State<Arc<App>>, headers: HeaderMap, RawQuery(query): RawQuery) -> Response {
