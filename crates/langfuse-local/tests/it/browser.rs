@@ -2,11 +2,12 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use axum::http::Method;
 use base64::Engine as _;
 use fantoccini::wd::WebDriverCompatibleCommand;
-use fantoccini::{Client, ClientBuilder};
+use fantoccini::{Client, ClientBuilder, Locator};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::{ParseError, Url};
@@ -141,6 +142,27 @@ impl Browser {
     pub(crate) async fn console(&self) -> Vec<String> {
         let entries = self.client.issue_cmd(Console).await.unwrap();
         entries.as_array().unwrap().iter().map(|entry| entry["message"].to_string()).collect()
+    }
+
+    /// Does what leads to another page, and waits until that one is there.
+    pub(crate) async fn follow(&self, act: impl AsyncFnOnce(&Client)) {
+        const PAGE: &str = "return document.readyState === 'complete' ? performance.timeOrigin : 0;";
+        let before = self.client.execute(PAGE, Vec::new()).await.unwrap();
+        act(&self.client).await;
+        for _ in 0..1_000 {
+            // Between two pages there is none to ask.
+            let now = self.client.execute(PAGE, Vec::new()).await.unwrap_or_default();
+            if now.as_f64().is_some_and(|now| now > 0.0) && now != before {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("no other page came");
+    }
+
+    /// Follows what a click leads to.
+    pub(crate) async fn click(&self, what: Locator<'_>) {
+        self.follow(async |client| client.find(what).await.unwrap().click().await.unwrap()).await;
     }
 
     /// The value of an expression in the page.

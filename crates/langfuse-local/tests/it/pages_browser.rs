@@ -171,12 +171,12 @@ async fn without_scripts_everything_can_be_reached() {
     // The search, by keyboard.
     let search = client.find(Locator::Css("input[type=search]")).await.unwrap();
     search.send_keys("上が").await.unwrap();
-    search.send_keys(&Key::Enter.to_string()).await.unwrap();
+    browser.follow(async |_| search.send_keys(&Key::Enter.to_string()).await.unwrap()).await;
     assert_eq!(texts(&browser, "tbody tr").await.len(), 0);
     let search = client.find(Locator::Css("input[type=search]")).await.unwrap();
     search.clear().await.unwrap();
     search.send_keys("最高気温").await.unwrap();
-    client.find(Locator::Css("div.search button")).await.unwrap().click().await.unwrap();
+    browser.click(Locator::Css("div.search button")).await;
     let found = texts(&browser, "tbody tr").await.len();
     assert!((1..50).contains(&found), "{found}");
 
@@ -184,23 +184,23 @@ async fn without_scripts_everything_can_be_reached() {
     client.find(Locator::Css("form.filters summary")).await.unwrap().click().await.unwrap();
     let level = client.find(Locator::Css("select[name=level]")).await.unwrap();
     level.select_by_value("ERROR").await.unwrap();
-    client.find(Locator::Css(".fields button")).await.unwrap().click().await.unwrap();
+    browser.click(Locator::Css(".fields button")).await;
     let levels = texts(&browser, "td.level").await;
     assert!(levels.len() < found && levels.iter().all(|it| it.starts_with("error")), "{levels:?}");
-    client.find(Locator::LinkText("Remove all")).await.unwrap().click().await.unwrap();
+    browser.click(Locator::LinkText("Remove all")).await;
     assert_eq!(texts(&browser, "tbody tr").await.len(), 50);
-    client.find(Locator::Css("a[rel=next]")).await.unwrap().click().await.unwrap();
+    browser.click(Locator::Css("a[rel=next]")).await;
     assert!(client.current_url().await.unwrap().query().unwrap().contains("after="));
 
     // One trace; its texts unfold.
-    client.find(Locator::Css("td.name a")).await.unwrap().click().await.unwrap();
+    browser.click(Locator::Css("td.name a")).await;
     assert!(visible(&browser, ".observation").await > 1);
     assert_eq!(visible(&browser, ".observation pre").await, 0);
     client.find(Locator::Css(".observation summary")).await.unwrap().click().await.unwrap();
     assert!(visible(&browser, ".observation pre").await > 0);
 
     for name in ["Sessions", "Charts"] {
-        client.find(Locator::LinkText(name)).await.unwrap().click().await.unwrap();
+        browser.click(Locator::LinkText(name)).await;
         assert_eq!(texts(&browser, "h1").await, [name]);
     }
 }
@@ -231,8 +231,7 @@ async fn with_scripts_it_is_more_comfortable() {
         browser.value("document.querySelector('td.name a').getAttribute('href')").await,
     );
     assert!(here == first && first.is_string(), "{here} {first}");
-    press(&Key::Enter.to_string()).await;
-    client.wait().for_element(Locator::Css(".waterfall")).await.unwrap();
+    browser.follow(async |_| press(&Key::Enter.to_string()).await).await;
 
     // Folding hides what is below, all at once or one.
     let all = visible(&browser, ".observation").await;
