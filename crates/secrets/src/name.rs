@@ -167,6 +167,7 @@ impl SecretName {
         }
     }
 
+    #[cfg(feature = "store")]
     pub(crate) fn from_key(key: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|name| name.key() == key)
     }
