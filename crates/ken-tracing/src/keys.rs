@@ -70,6 +70,49 @@ pub const GEN_AI_CONVERSATION: &str = "gen_ai.conversation.id";
 /// The MCP server that a tool belongs to.
 pub const MCP_SERVER: &str = "mcp.server.name";
 
+/// Not sent as an attribute: the span's own name.
+pub(crate) const NAME: &str = "";
+
+/// The number of a fixed key: its place in [`ALL`], or the place behind them. At compile time alone.
+pub(crate) const fn number(key: &str) -> u8 {
+    let mut place = 0;
+    while place < ALL.len() {
+        if is_same(ALL[place].0.as_bytes(), key.as_bytes()) {
+            break;
+        }
+        place += 1;
+    }
+    assert!(place < ALL.len() || key.is_empty(), "the key is not in the table");
+    place as u8
+}
+
+const fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut place = 0;
+    while place < one.len() {
+        if one[place] != other[place] {
+            return false;
+        }
+        place += 1;
+    }
+    true
+}
+
+/// The fixed key of a number.
+pub(crate) fn by_number(number: u8) -> &'static str {
+    ALL.get(usize::from(number)).map_or(NAME, |(key, _, _)| key)
+}
+
+/// The number of a key of this module.
+macro_rules! id {
+    ($key:ident) => {
+        const { $crate::keys::number($crate::keys::$key) }
+    };
+}
+pub(crate) use id;
+
 /// Every key with what it goes on and what it holds: the table of the documentation.
 pub const ALL: [(&str, &str, &str); 33] = [
     (TRACE_NAME, "every span", "the turn's name"),

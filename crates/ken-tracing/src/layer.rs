@@ -12,9 +12,10 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::id::{SpanId, TraceId};
+use crate::keys::id;
 use crate::observation::Scope;
 use crate::payload::Payload;
-use crate::record::{Event, Foreign, Item, Key, Kind, Level, Record, nanoseconds};
+use crate::record::{Event, Foreign, Item, Key, Kind, Level, Record, Value, nanoseconds};
 use crate::tracer::Tracer;
 
 /// Events that one span keeps; a loop that logs must not hold memory without bound.
@@ -92,7 +93,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
         record.kind = Kind::Foreign;
         record.turn = scope.as_ref().and_then(Scope::turn);
         (record.trace, record.id, record.parent) = (trace, SpanId::random(), parent);
-        record.name = record.own.value(Payload::Borrowed(attributes.metadata().name()));
+        let name = Payload::Borrowed(attributes.metadata().name());
+        record.own.put(Key::Fixed(id!(NAME)), Value::Text(name));
         record.start_ns = nanoseconds(SystemTime::now());
         record.foreign = Some(Box::new(Foreign {
             scope: attributes.metadata().target().to_owned(),
@@ -120,19 +122,17 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
         let is_error = *event.metadata().level() == TracingLevel::ERROR;
         if is_error && record.level != Level::Error {
             record.level = Level::Error;
-            record.own.put(crate::keys::STATUS_MESSAGE, Payload::Borrowed(&texts.message));
+            let message = Payload::Borrowed(&texts.message);
+            record.own.put(Key::Fixed(id!(STATUS_MESSAGE)), Value::Text(message));
         }
         if let Some(foreign) = &mut record.foreign
             && foreign.events.len() < MOST_EVENTS
         {
-            let weight: usize =
-                texts.message.len() + texts.others.iter().map(|it| it.0.len() + it.1.len()).sum::<usize>();
             foreign.events.push(Event {
                 name: texts.message,
                 time_ns: nanoseconds(SystemTime::now()),
                 attributes: texts.others,
             });
-            record.own.weight += weight;
         }
     }
 
@@ -153,9 +153,7 @@ struct Fields<'a>(&'a mut Record);
 
 impl Fields<'_> {
     fn put(&mut self, field: &Field, text: &str) {
-        let key = self.0.own.copy(field.name());
-        let value = self.0.own.value(Payload::Borrowed(text));
-        self.0.own.push(Key::Foreign(key), value);
+        self.0.own.put(Key::Foreign(field.name()), Value::Text(Payload::Borrowed(text)));
     }
 }
 

@@ -12,7 +12,7 @@ use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt, TraceFlags, TraceState};
 
 use crate::id::{SpanId, TraceId};
-use crate::keys;
+use crate::keys::id;
 use crate::payload::Payload;
 use crate::record::{Item, Key, Kind, Level, Record, ScoreRecord, TurnShared, Value, nanoseconds};
 use crate::score::ScoreValue;
@@ -118,7 +118,7 @@ impl Scope {
     fn child<K>(&self, record_kind: Kind, name: Payload<'_>) -> Observation<K> {
         let Some(inner) = &self.inner else { return Observation::off() };
         let mut record = inner.shared.record();
-        record.name = record.own.value(name);
+        record.own.put(Key::Fixed(id!(NAME)), Value::Text(name));
         record.start_ns = inner.turn.clock.now();
         let scope = Self::new(Arc::clone(&inner.shared), Arc::clone(&inner.turn), SpanId::random());
         Observation::begun(scope, record, record_kind, Some(inner.id))
@@ -244,42 +244,37 @@ impl<K> Observation<K> {
         self.record.is_some()
     }
 
-    fn put<'a>(&mut self, key: &'static str, value: impl Into<Payload<'a>>) -> &mut Self {
+    fn put<'a>(&mut self, key: u8, value: impl Into<Payload<'a>>) -> &mut Self {
         if let Some(record) = &mut self.record {
-            record.own.put(key, value.into());
+            record.own.put(Key::Fixed(key), Value::Text(value.into()));
         }
         self
     }
 
     /// Under Langfuse's key and under that of the semantic conventions.
-    fn put_twice(&mut self, key: &'static str, also: &'static str, value: Payload<'_>) -> &mut Self {
+    fn put_twice(&mut self, key: u8, also: u8, value: Payload<'_>) -> &mut Self {
         if let Some(record) = &mut self.record {
-            let value = record.own.value(value);
-            let again = record.own.again(&value);
-            record.own.push(Key::Fixed(key), value);
-            record.own.push(Key::Fixed(also), again);
+            record.own.put_twice(key, also, value);
         }
         self
     }
 
-    fn push(&mut self, key: &'static str, value: Value) -> &mut Self {
+    fn push(&mut self, key: u8, value: Value<'_>) -> &mut Self {
         if let Some(record) = &mut self.record {
-            record.own.push(Key::Fixed(key), value);
+            record.own.put(Key::Fixed(key), value);
         }
         self
     }
 
     /// What went in: a text, or JSON.
     pub fn input<'a>(&mut self, input: impl Into<Payload<'a>>) -> &mut Self {
-        self.put(keys::INPUT, input)
+        self.put(id!(INPUT), input)
     }
 
     /// Metadata of this observation.
     pub fn metadata<'a>(&mut self, key: &str, value: impl Into<Payload<'a>>) -> &mut Self {
         if let Some(record) = &mut self.record {
-            let key = record.own.copy(key);
-            let value = record.own.value(value.into());
-            record.own.push(Key::Metadata(key), value);
+            record.own.put(Key::Metadata(key), Value::Text(value.into()));
         }
         self
     }
@@ -299,7 +294,7 @@ impl<K> Observation<K> {
         if let Some(record) = &mut self.record {
             record.level = level;
             // The last reason counts, as the last attribute of a key does.
-            record.own.put(keys::STATUS_MESSAGE, message);
+            record.own.put(Key::Fixed(id!(STATUS_MESSAGE)), Value::Text(message));
         }
         self
     }
@@ -340,7 +335,7 @@ macro_rules! has_output {
                 #[doc = $doc]
                 pub fn $method<'a>(&mut self, output: impl Into<Payload<'a>>) -> &mut Self {
                     self.is_finished = true;
-                    self.put(keys::OUTPUT, output)
+                    self.put(id!(OUTPUT), output)
                 }
             }
         )*
@@ -359,28 +354,25 @@ has_output! {
 impl Observation<kind::Generation> {
     /// The model, by its provider's name for it.
     pub fn model<'a>(&mut self, model: impl Into<Payload<'a>>) -> &mut Self {
-        self.put_twice(keys::MODEL, keys::GEN_AI_MODEL, model.into())
+        self.put_twice(id!(MODEL), id!(GEN_AI_MODEL), model.into())
     }
 
     /// Who runs the model, such as `anthropic` or `openai`.
     pub fn provider<'a>(&mut self, provider: impl Into<Payload<'a>>) -> &mut Self {
-        self.put_twice(keys::PROVIDER, keys::GEN_AI_PROVIDER, provider.into())
+        self.put_twice(id!(PROVIDER), id!(GEN_AI_PROVIDER), provider.into())
     }
 
     /// A JSON object of the call's parameters, such as `{"temperature":0.2}`.
     pub fn parameters<'a>(&mut self, parameters: impl Into<Payload<'a>>) -> &mut Self {
-        self.put(keys::MODEL_PARAMETERS, parameters)
+        self.put(id!(MODEL_PARAMETERS), parameters)
     }
 
     /// The first token came, now. Only the first time counts.
     pub fn first_token(&mut self) -> &mut Self {
-        let has = |record: &Record| {
-            record.own.list.iter().any(|(key, _)| matches!(key, Key::Fixed(keys::COMPLETION_START)))
-        };
         match (&self.record, &self.scope.inner) {
-            (Some(record), Some(inner)) if !has(record) => {
+            (Some(record), Some(inner)) if !record.own.has(id!(COMPLETION_START)) => {
                 let now = inner.turn.clock.now();
-                self.push(keys::COMPLETION_START, Value::Moment(now))
+                self.push(id!(COMPLETION_START), Value::Moment(now))
             }
             _ => self,
         }
@@ -388,41 +380,41 @@ impl Observation<kind::Generation> {
 
     /// The first token came at another time, for a call that is recorded afterwards.
     pub fn first_token_at(&mut self, time: SystemTime) -> &mut Self {
-        self.push(keys::COMPLETION_START, Value::Moment(nanoseconds(time)))
+        self.push(id!(COMPLETION_START), Value::Moment(nanoseconds(time)))
     }
 
     /// The tokens it used.
     pub fn usage(&mut self, usage: Usage) -> &mut Self {
-        self.push(keys::USAGE, Value::Usage(usage))
+        self.push(id!(USAGE), Value::Usage(usage))
     }
 
     /// What it cost. Without it Langfuse multiplies the usage with its prices. An amount that is negative or
     /// no number is left out.
     pub fn cost(&mut self, cost: Cost) -> &mut Self {
-        if cost.is_sound() { self.push(keys::COST, Value::Cost(cost)) } else { self }
+        if cost.is_sound() { self.push(id!(COST), Value::Cost(cost)) } else { self }
     }
 
     /// The prompt of Langfuse's prompt management that was used.
     pub fn prompt<'a>(&mut self, name: impl Into<Payload<'a>>, version: u32) -> &mut Self {
-        self.put(keys::PROMPT_NAME, name);
-        self.push(keys::PROMPT_VERSION, Value::Int(i64::from(version)))
+        self.put(id!(PROMPT_NAME), name);
+        self.push(id!(PROMPT_VERSION), Value::Int(i64::from(version)))
     }
 }
 
 impl Observation<kind::Tool> {
     /// The arguments: a text, or JSON.
     pub fn arguments<'a>(&mut self, arguments: impl Into<Payload<'a>>) -> &mut Self {
-        self.put(keys::INPUT, arguments)
+        self.put(id!(INPUT), arguments)
     }
 
     /// The MCP server that the tool belongs to.
     pub fn mcp_server<'a>(&mut self, server: impl Into<Payload<'a>>) -> &mut Self {
-        self.put_twice(keys::TOOL_SERVER, keys::MCP_SERVER, server.into())
+        self.put_twice(id!(TOOL_SERVER), id!(MCP_SERVER), server.into())
     }
 
     /// The id that the model gave the call.
     pub fn call_id<'a>(&mut self, id: impl Into<Payload<'a>>) -> &mut Self {
-        self.put_twice(keys::TOOL_CALL, keys::GEN_AI_TOOL_CALL, id.into())
+        self.put_twice(id!(TOOL_CALL), id!(GEN_AI_TOOL_CALL), id.into())
     }
 }
 
@@ -434,10 +426,13 @@ impl<K> Drop for Observation<K> {
         record.queued_ns = now;
         if std::thread::panicking() && record.level != Level::Error {
             record.level = Level::Error;
-            record.own.put(keys::STATUS_MESSAGE, Payload::Borrowed("a panic ended it"));
+            record
+                .own
+                .put(Key::Fixed(id!(STATUS_MESSAGE)), Value::Text(Payload::Borrowed("a panic ended it")));
         } else if !self.is_finished && matches!(record.kind, Kind::Generation | Kind::Tool) {
             record.level = Level::Warning;
-            record.own.put(keys::STATUS_MESSAGE, Payload::Borrowed("dropped before it was finished"));
+            let message = Payload::Borrowed("dropped before it was finished");
+            record.own.put(Key::Fixed(id!(STATUS_MESSAGE)), Value::Text(message));
         }
         record.turn = Some(Arc::clone(&inner.turn));
         let weight = record.weight();

@@ -11,6 +11,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
 
 use crate::id::{SpanId, TraceId};
+use crate::keys::id;
 use crate::observation::Scope;
 use crate::payload::Payload;
 use crate::record::{Event, Foreign, Item, Key, Kind, Level, Value, nanoseconds};
@@ -57,26 +58,25 @@ impl SpanProcessor for ForeignSpans {
         record.id = SpanId(span.span_context.span_id().to_bytes());
         let parent = span.parent_span_id.to_bytes();
         record.parent = (parent != [0; 8]).then_some(SpanId(parent));
-        record.name = record.own.value(Payload::Owned(span.name.into_owned()));
+        record.own.put(Key::Fixed(id!(NAME)), Value::Text(Payload::Borrowed(&span.name)));
         (record.start_ns, record.end_ns) = (nanoseconds(span.start_time), nanoseconds(span.end_time));
         record.queued_ns = record.end_ns;
         for attribute in span.attributes {
-            let key = record.own.copy(attribute.key.as_str());
             let value = match attribute.value {
                 OtelValue::Bool(value) => Value::Bool(value),
                 OtelValue::I64(value) => Value::Int(value),
                 OtelValue::F64(value) => Value::Float(value),
-                OtelValue::String(text) => record.own.value(Payload::Owned(text.into())),
+                OtelValue::String(text) => Value::Text(Payload::Owned(text.into())),
                 OtelValue::Array(Array::String(texts)) => {
                     Value::Texts(texts.into_iter().map(String::from).collect())
                 }
-                other => record.own.value(Payload::Owned(other.to_string())),
+                other => Value::Text(Payload::Owned(other.to_string())),
             };
-            record.own.push(Key::Foreign(key), value);
+            record.own.put(Key::Foreign(attribute.key.as_str()), value);
         }
         if let Status::Error { description } = &span.status {
             record.level = Level::Error;
-            record.own.put(crate::keys::STATUS_MESSAGE, Payload::Borrowed(description));
+            record.own.put(Key::Fixed(id!(STATUS_MESSAGE)), Value::Text(Payload::Borrowed(description)));
         }
         let events = span.events.events.iter().map(|event| Event {
             name: event.name.to_string(),

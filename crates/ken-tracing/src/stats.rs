@@ -114,7 +114,6 @@ impl Cause {
 /// The counters behind [`Stats`].
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    pub(crate) made: AtomicU64,
     pub(crate) sent: AtomicU64,
     pub(crate) spilled: AtomicU64,
     pub(crate) waiting: AtomicU64,
@@ -138,11 +137,13 @@ impl Counters {
         }
     }
 
-    pub(crate) fn read(&self, queued_bytes: u64, now_ns: u64) -> Stats {
+    pub(crate) fn read(&self, put_in: u64, queued_bytes: u64, now_ns: u64) -> Stats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let oldest = get(&self.oldest_ns);
         Stats {
-            made: get(&self.made),
+            made: put_in
+                + get(&self.dropped[Cause::QueueFull as usize])
+                + get(&self.dropped[Cause::AfterShutdown as usize]),
             sent: get(&self.sent),
             spilled: get(&self.spilled),
             waiting: get(&self.waiting),
@@ -169,7 +170,7 @@ mod tests {
         let counters = Counters::default();
         counters.drop(Cause::Refused, 3);
         counters.drop(Cause::FieldFailed, 5);
-        let stats = counters.read(0, 0);
+        let stats = counters.read(0, 0, 0);
         assert_eq!((stats.lost(), stats.dropped_for(Cause::Refused)), (3, 3));
         assert!(stats.to_string().contains("ken_tracing_spans_dropped_total{cause=\"refused\"} 3\n"));
     }

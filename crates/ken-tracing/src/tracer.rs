@@ -1,6 +1,6 @@
 //! The way in: what callers hold, and the queue to the exporting thread.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -21,8 +21,8 @@ const QUEUE: usize = 32_768;
 /// Records that are kept for the next spans.
 const POOL: usize = 2_048;
 /// The exporting thread is woken when so much waits; it looks by itself every few milliseconds.
-const WAKE_ITEMS: usize = 512;
-const WAKE_BYTES: usize = 1 << 20;
+const WAKE_ITEMS: u64 = 256;
+const WAKE_BYTES: u64 = 1 << 20;
 /// How long the last handle waits for what is under way, at most.
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
@@ -68,10 +68,10 @@ pub(crate) struct Shared {
     pub(crate) redactor: Redactor,
     pub(crate) counters: Counters,
     pub(crate) queue: ArrayQueue<Item>,
-    /// Bytes in the queue.
-    pub(crate) queued: AtomicUsize,
-    /// Scores and spans in the queue.
-    waiting: AtomicUsize,
+    /// What callers put in, and what the exporting thread took out. Each side writes its own: a counter that
+    /// both write would travel between the cores with every span.
+    put_in: Flow,
+    taken_out: Flow,
     pub(crate) pool: ArrayQueue<Box<Record>>,
     pub(crate) notify: Notify,
     commands: Mutex<tokio::sync::mpsc::UnboundedSender<Command>>,
@@ -80,8 +80,14 @@ pub(crate) struct Shared {
     process: u32,
     /// A forked child has no exporting thread; it gets one of its own at its first turn.
     after_fork: OnceLock<Option<Arc<Shared>>>,
-    /// Spans handed over, to tell which of them a flush waits for.
-    pub(crate) handed: AtomicU64,
+}
+
+/// Items and bytes so far, on a cache line of their own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Flow {
+    items: AtomicU64,
+    bytes: AtomicU64,
 }
 
 impl Tracer {
@@ -157,8 +163,8 @@ impl Shared {
             redactor,
             counters: Counters::default(),
             queue: ArrayQueue::new(QUEUE),
-            queued: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
+            put_in: Flow::default(),
+            taken_out: Flow::default(),
             pool: ArrayQueue::new(POOL),
             notify: Notify::new(),
             commands: Mutex::new(commands),
@@ -166,7 +172,6 @@ impl Shared {
             is_shut: AtomicBool::new(false),
             process: crate::process::id(),
             after_fork: OnceLock::new(),
-            handed: AtomicU64::new(0),
         });
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -199,35 +204,41 @@ impl Shared {
 
     /// Hands an item over. Never waits.
     pub(crate) fn push(&self, item: Item, weight: usize) {
-        self.counters.made.fetch_add(1, Ordering::Relaxed);
-        if self.is_shut.load(Ordering::Acquire) {
+        if self.is_shut.load(Ordering::Relaxed) {
             self.counters.drop(Cause::AfterShutdown, 1);
             return;
         }
-        let before = self.queued.fetch_add(weight, Ordering::Relaxed);
-        if before + weight > self.hand_over_budget() && before > 0 {
-            self.queued.fetch_sub(weight, Ordering::Relaxed);
+        let weight = weight as u64;
+        let out =
+            (self.taken_out.items.load(Ordering::Relaxed), self.taken_out.bytes.load(Ordering::Relaxed));
+        let before = self.put_in.bytes.fetch_add(weight, Ordering::Relaxed);
+        let waiting = before.saturating_sub(out.1);
+        if (waiting > 0 && waiting + weight > self.hand_over_budget() as u64)
+            || self.queue.push(item).is_err()
+        {
+            self.put_in.bytes.fetch_sub(weight, Ordering::Relaxed);
             self.counters.drop(Cause::QueueFull, 1);
             return;
         }
-        if self.queue.push(item).is_err() {
-            self.queued.fetch_sub(weight, Ordering::Relaxed);
-            self.counters.drop(Cause::QueueFull, 1);
-            return;
-        }
-        self.handed.fetch_add(1, Ordering::Release);
-        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let crossed = before < WAKE_BYTES && before + weight >= WAKE_BYTES;
-        if waiting + 1 == WAKE_ITEMS || crossed {
+        let number = self.put_in.items.fetch_add(1, Ordering::Relaxed) + 1;
+        // Now and then, and only when enough waits: waking costs more than a span.
+        let is_many = number.is_multiple_of(WAKE_ITEMS) && number.saturating_sub(out.0) >= WAKE_ITEMS;
+        let is_much = before / WAKE_BYTES != (before + weight) / WAKE_BYTES && waiting >= WAKE_BYTES;
+        if is_many || is_much {
             self.notify.notify_one();
         }
     }
 
-    /// The next item, for the exporting thread.
-    pub(crate) fn pop(&self) -> Option<Item> {
-        let item = self.queue.pop()?;
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        Some(item)
+    /// The exporting thread took so much out.
+    pub(crate) fn took(&self, items: u64, bytes: u64) {
+        self.taken_out.items.fetch_add(items, Ordering::Relaxed);
+        self.taken_out.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that wait in the queue.
+    fn queued(&self) -> u64 {
+        let out = self.taken_out.bytes.load(Ordering::Relaxed);
+        self.put_in.bytes.load(Ordering::Relaxed).saturating_sub(out)
     }
 
     /// Half of the budget; the other half is for what is encoded and under way.
@@ -236,8 +247,8 @@ impl Shared {
     }
 
     fn stats(&self) -> Stats {
-        let queued = self.queued.load(Ordering::Relaxed) as u64;
-        self.counters.read(queued, nanoseconds(SystemTime::now()))
+        let put_in = self.put_in.items.load(Ordering::Relaxed);
+        self.counters.read(put_in, self.queued(), nanoseconds(SystemTime::now()))
     }
 
     fn flush(&self, most: Duration) -> Flushed {

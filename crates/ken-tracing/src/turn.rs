@@ -1,5 +1,6 @@
 //! A turn of a conversation, from its description to its start.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::SystemTime;
 
@@ -7,10 +8,10 @@ use opentelemetry::Context;
 use opentelemetry::trace::TraceContextExt;
 
 use crate::id::{SpanId, TraceId};
-use crate::keys;
+use crate::keys::id;
 use crate::observation::{Observation, Scope, kind};
 use crate::payload::Payload;
-use crate::record::{Attributes, Clock, Key, Kind, TurnShared, Value, nanoseconds};
+use crate::record::{Attributes, Clock, Key, Kind, Place, TurnShared, Value, nanoseconds};
 use crate::tracer::Shared;
 
 /// Describes a turn before it starts. What is said here goes onto every span of it.
@@ -23,10 +24,10 @@ pub struct TurnBuilder {
 struct Described {
     shared: Arc<Shared>,
     attributes: Attributes,
-    name: Value,
+    name: Option<Place>,
     tags: Vec<String>,
     has_session: bool,
-    conversation: Option<(u32, u32)>,
+    conversation: Option<Place>,
     trace: Option<TraceId>,
     span: Option<SpanId>,
     parent: Option<SpanId>,
@@ -46,23 +47,39 @@ impl TurnBuilder {
     }
 
     pub(crate) fn new(shared: Arc<Shared>, name: Payload<'_>) -> Self {
-        let mut attributes = Attributes::default();
-        attributes.list.reserve_exact(16);
-        attributes.text.reserve_exact(384);
-        let name = attributes.value(name);
-        let own = attributes.again(&name);
-        attributes.push(Key::Fixed(keys::TRACE_NAME), name);
+        let mut attributes = Attributes::with_room(512);
+        // The name stands on the root span too: a copy of some bytes.
+        let name = match name {
+            Payload::Borrowed(text) => {
+                attributes.put(Key::Fixed(id!(TRACE_NAME)), Value::Text(Payload::Borrowed(text)))
+            }
+            Payload::Owned(text) => {
+                attributes.put(Key::Fixed(id!(TRACE_NAME)), Value::Text(Payload::Borrowed(&text)))
+            }
+            Payload::Shared(text) => {
+                attributes.put(Key::Fixed(id!(TRACE_NAME)), Value::Text(Payload::Borrowed(&text)))
+            }
+            Payload::Bytes(text) => {
+                let text = String::from_utf8_lossy(&text);
+                attributes.put(Key::Fixed(id!(TRACE_NAME)), Value::Text(Payload::Borrowed(&text)))
+            }
+            // A name is needed now.
+            Payload::Later(make) => {
+                let text = catch_unwind(AssertUnwindSafe(make)).unwrap_or_default();
+                attributes.put(Key::Fixed(id!(TRACE_NAME)), Value::Text(Payload::Borrowed(&text)))
+            }
+        };
         for (key, text) in
-            [(keys::ENVIRONMENT, &shared.config.environment), (keys::RELEASE, &shared.config.release)]
+            [(id!(ENVIRONMENT), &shared.config.environment), (id!(RELEASE), &shared.config.release)]
         {
             if let Some(text) = text {
-                attributes.put(key, Payload::Borrowed(text));
+                attributes.put(Key::Fixed(key), Value::Text(Payload::Borrowed(text)));
             }
         }
         let described = Described {
             shared,
             attributes,
-            name: own,
+            name,
             tags: Vec::new(),
             has_session: false,
             conversation: None,
@@ -82,8 +99,10 @@ impl TurnBuilder {
         self
     }
 
-    fn put<'a>(self, key: &'static str, value: impl Into<Payload<'a>>) -> Self {
-        self.with(|it| it.attributes.put(key, value.into()))
+    fn put<'a>(self, key: u8, value: impl Into<Payload<'a>>) -> Self {
+        self.with(|it| {
+            it.attributes.put(Key::Fixed(key), Value::Text(value.into()));
+        })
     }
 
     /// Ken's thread, as the metadata `thread_id`.
@@ -94,17 +113,17 @@ impl TurnBuilder {
     /// The conversation: the metadata `conversation_id`, and the session unless another one is given.
     pub fn conversation_id(self, id: &str) -> Self {
         self.with(|it| {
-            let place = it.attributes.copy(id);
-            it.conversation = Some((place.start, place.end));
-            it.attributes.push(Key::Fixed(keys::GEN_AI_CONVERSATION), Value::Copied(place.clone()));
-            let key = it.attributes.copy("conversation_id");
-            it.attributes.push(Key::TraceMetadata(key), Value::Copied(place));
+            let text = Value::Text(Payload::Borrowed(id));
+            if let Some(place) = it.attributes.put(Key::Fixed(id!(GEN_AI_CONVERSATION)), text) {
+                it.conversation = Some(place);
+                it.attributes.put(Key::TraceMetadata("conversation_id"), Value::Again(place));
+            }
         })
     }
 
     /// The session that groups traces, when it is not the conversation.
     pub fn session_id<'a>(self, id: impl Into<Payload<'a>>) -> Self {
-        self.with(|it| it.has_session = true).put(keys::SESSION_ID, id)
+        self.with(|it| it.has_session = true).put(id!(SESSION_ID), id)
     }
 
     /// Where the turn came from, such as `web` or `telegram`, as the metadata `channel`.
@@ -114,12 +133,12 @@ impl TurnBuilder {
 
     /// Who asked.
     pub fn user_id<'a>(self, id: impl Into<Payload<'a>>) -> Self {
-        self.put(keys::USER_ID, id)
+        self.put(id!(USER_ID), id)
     }
 
     /// The version of what was asked: a prompt set, an experiment.
     pub fn version<'a>(self, version: impl Into<Payload<'a>>) -> Self {
-        self.put(keys::VERSION, version)
+        self.put(id!(VERSION), version)
     }
 
     /// A tag; several are kept in their order.
@@ -130,9 +149,7 @@ impl TurnBuilder {
     /// Metadata of the whole turn.
     pub fn metadata<'a>(self, key: &str, value: impl Into<Payload<'a>>) -> Self {
         self.with(|it| {
-            let key = it.attributes.copy(key);
-            let value = it.attributes.value(value.into());
-            it.attributes.push(Key::TraceMetadata(key), value);
+            it.attributes.put(Key::TraceMetadata(key), Value::Text(value.into()));
         })
     }
 
@@ -179,21 +196,19 @@ impl Described {
         if !self.is_sampled || (rate < 1.0 && trace.share() >= rate) {
             return Observation::off();
         }
-        if let (false, Some((start, end))) = (self.has_session, self.conversation) {
-            self.attributes.push(Key::Fixed(keys::SESSION_ID), Value::Copied(start..end));
+        if let (false, Some(place)) = (self.has_session, self.conversation) {
+            self.attributes.put(Key::Fixed(id!(SESSION_ID)), Value::Again(place));
         }
         if !self.tags.is_empty() {
-            self.attributes.push(Key::Fixed(keys::TAGS), Value::Texts(self.tags));
+            self.attributes.put(Key::Fixed(id!(TAGS)), Value::Texts(self.tags));
         }
         let clock = Clock::start();
         let mut record = shared.record();
-        record.name = match self.name {
-            Value::Copied(place) => Value::Copied(record.own.copy(self.attributes.at(&place))),
-            other => other,
-        };
+        let name = self.name.map_or("turn", |place| self.attributes.at(place));
+        record.own.put(Key::Fixed(id!(NAME)), Value::Text(Payload::Borrowed(name)));
         record.start_ns = self.started.map_or(clock.started_ns(), nanoseconds);
         if self.parent.is_some() {
-            record.own.push(Key::Fixed(keys::IS_APP_ROOT), Value::Bool(true));
+            record.own.put(Key::Fixed(id!(IS_APP_ROOT)), Value::Bool(true));
         }
         let turn = Arc::new(TurnShared {
             trace,

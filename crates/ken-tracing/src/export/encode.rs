@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::keys;
-use crate::record::{Attributes, Event, Key, Kind, Level, Record, TurnShared, Value};
+use crate::keys::{self, id};
+use crate::record::{Event, Key, Kind, Level, Moved, Read, Record, TurnShared};
 use crate::redact::{Field, Redactor};
 use crate::stats::{Cause, Counters};
 
@@ -36,11 +36,9 @@ impl Encoder<'_> {
         if let Some(parent) = record.parent {
             bytes(out, 4, &parent.0);
         }
-        let name = std::mem::replace(&mut record.name, Value::Static(""));
-        // A span without a name is one all the same.
-        let shown = self.text(&record.own, name, Field::Name, "");
-        let shown = shown.unwrap_or_else(|| "redacted".to_owned());
-        bytes(out, 5, shown.as_bytes());
+        // The name is written first and read first; its place in the message does not matter.
+        let mut own = std::mem::take(&mut record.own);
+        let mut name = None;
         let span_kind = record.foreign.as_ref().map_or(1, |foreign| foreign.span_kind);
         number(out, 6, u64::from(span_kind));
         fixed64(out, 7, record.start_ns);
@@ -54,20 +52,23 @@ impl Encoder<'_> {
                 attribute(out, key, value);
             }
         }
-        if record.kind == Kind::Tool {
-            attribute(out, keys::GEN_AI_TOOL, &shown);
-            attribute(out, keys::TOOL_NAME, &shown);
-        }
         match record.level {
             Level::Error => attribute(out, keys::LEVEL, "ERROR"),
             Level::Warning => attribute(out, keys::LEVEL, "WARNING"),
             Level::Default => {}
         }
-        let mut list = std::mem::take(&mut record.own.list);
-        for (key, value) in list.drain(..) {
-            self.attribute(&record.own, &key, value, out);
+        own.drain(|key, value| match key {
+            Key::Fixed(number) if number == id!(NAME) && name.is_none() => name = Some(self.name(value)),
+            key => self.attribute(key, value, out),
+        });
+        record.own = own;
+        // A span without a name is one all the same.
+        let name = name.flatten().unwrap_or_else(|| "redacted".to_owned());
+        bytes(out, 5, name.as_bytes());
+        if record.kind == Kind::Tool {
+            attribute(out, keys::GEN_AI_TOOL, &name);
+            attribute(out, keys::TOOL_NAME, &name);
         }
-        record.own.list = list;
         if let Some(foreign) = &record.foreign {
             for event in &foreign.events {
                 self.event(event, out);
@@ -88,21 +89,18 @@ impl Encoder<'_> {
             let taken = turn.attributes.lock().ok().and_then(|mut attributes| attributes.take());
             let mut out = Vec::new();
             if let Some(mut attributes) = taken {
-                let list = std::mem::take(&mut attributes.list);
-                for (key, value) in list {
-                    self.attribute(&attributes, &key, value, &mut out);
-                }
+                attributes.drain(|key, value| self.attribute(key, value, &mut out));
             }
             out.into_boxed_slice()
         })
     }
 
-    fn attribute(&mut self, texts: &Attributes, key: &Key, value: Value, out: &mut Vec<u8>) {
+    fn attribute(&mut self, key: Key<'_>, value: Read<'_>, out: &mut Vec<u8>) {
         let (prefix, rest) = match key {
-            Key::Fixed(key) => (*key, ""),
-            Key::Metadata(place) => (keys::METADATA, texts.at(place)),
-            Key::TraceMetadata(place) => (keys::TRACE_METADATA, texts.at(place)),
-            Key::Foreign(place) => ("", texts.at(place)),
+            Key::Fixed(number) => (keys::by_number(number), ""),
+            Key::Metadata(rest) => (keys::METADATA, rest),
+            Key::TraceMetadata(rest) => (keys::TRACE_METADATA, rest),
+            Key::Foreign(rest) => ("", rest),
         };
         let field = field_of(key);
         // Keys come from callers too; one that holds a secret is masked like a name.
@@ -116,26 +114,26 @@ impl Encoder<'_> {
         };
         let asked = if rest.is_empty() { prefix } else { rest.as_ref() };
         match value {
-            Value::Int(value) => plain(out, prefix, &rest, |out| number(out, 3, value.cast_unsigned())),
-            Value::Bool(value) => plain(out, prefix, &rest, |out| number(out, 2, u64::from(value))),
+            Read::Int(value) => plain(out, prefix, &rest, |out| number(out, 3, value.cast_unsigned())),
+            Read::Bool(value) => plain(out, prefix, &rest, |out| number(out, 2, u64::from(value))),
             // What JSON cannot hold Langfuse keeps as a text.
-            Value::Float(value) => plain(out, prefix, &rest, |out| fixed64(out, 4, value.to_bits())),
-            Value::Usage(usage) => {
+            Read::Float(value) => plain(out, prefix, &rest, |out| fixed64(out, 4, value.to_bits())),
+            Read::Usage(usage) => {
                 self.scratch.clear();
                 usage.write(&mut self.scratch);
                 plain(out, prefix, &rest, |out| bytes(out, 1, self.scratch.as_bytes()));
             }
-            Value::Cost(cost) => {
+            Read::Cost(cost) => {
                 self.scratch.clear();
                 cost.write(&mut self.scratch);
                 plain(out, prefix, &rest, |out| bytes(out, 1, self.scratch.as_bytes()));
             }
-            Value::Moment(ns) => {
+            Read::Moment(ns) => {
                 self.scratch.clear();
                 moment(&mut self.scratch, ns);
                 plain(out, prefix, &rest, |out| bytes(out, 1, self.scratch.as_bytes()));
             }
-            Value::Texts(list) => {
+            Read::Moved(Moved::Texts(list)) => {
                 let kept: Vec<_> =
                     list.iter().filter_map(|it| self.redactor.text(field, asked, it)).collect();
                 if !kept.is_empty() {
@@ -150,20 +148,19 @@ impl Encoder<'_> {
                     });
                 }
             }
-            Value::Later(make) => {
+            Read::Moved(Moved::Later(make)) => {
                 let made = catch_unwind(AssertUnwindSafe(make)).ok().filter(|text| !text.is_empty());
                 match made {
                     Some(text) => self.put(field, asked, &text, out, prefix, &rest),
                     None => self.counters.drop(Cause::FieldFailed, 1),
                 }
             }
-            Value::Bytes(text) => {
+            Read::Moved(Moved::Bytes(text)) => {
                 self.put(field, asked, &String::from_utf8_lossy(&text), out, prefix, &rest);
             }
-            Value::Static(text) => self.put(field, asked, text, out, prefix, &rest),
-            Value::Owned(text) => self.put(field, asked, &text, out, prefix, &rest),
-            Value::Shared(text) => self.put(field, asked, &text, out, prefix, &rest),
-            Value::Copied(place) => self.put(field, asked, texts.at(&place), out, prefix, &rest),
+            Read::Moved(Moved::Owned(text)) => self.put(field, asked, &text, out, prefix, &rest),
+            Read::Moved(Moved::Shared(text)) => self.put(field, asked, &text, out, prefix, &rest),
+            Read::Text(text) => self.put(field, asked, text, out, prefix, &rest),
         }
     }
 
@@ -173,15 +170,17 @@ impl Encoder<'_> {
         }
     }
 
-    fn text(&mut self, texts: &Attributes, value: Value, field: Field, key: &str) -> Option<String> {
-        let redact = |text: &str| self.redactor.text(field, key, text).map(Cow::into_owned);
+    /// The span's name; `None` when it may not leave.
+    fn name(&mut self, value: Read<'_>) -> Option<String> {
+        let redact = |text: &str| self.redactor.text(Field::Name, "", text).map(Cow::into_owned);
         match value {
-            Value::Static(text) => redact(text),
-            Value::Copied(place) => redact(texts.at(&place)),
-            Value::Owned(text) => redact(&text),
-            Value::Shared(text) => redact(&text),
-            Value::Bytes(text) => redact(&String::from_utf8_lossy(&text)),
-            Value::Later(make) => catch_unwind(AssertUnwindSafe(make)).ok().and_then(|text| redact(&text)),
+            Read::Text(text) => redact(text),
+            Read::Moved(Moved::Owned(text)) => redact(&text),
+            Read::Moved(Moved::Shared(text)) => redact(&text),
+            Read::Moved(Moved::Bytes(text)) => redact(&String::from_utf8_lossy(&text)),
+            Read::Moved(Moved::Later(make)) => {
+                catch_unwind(AssertUnwindSafe(make)).ok().and_then(|text| redact(&text))
+            }
             _ => None,
         }
     }
@@ -209,15 +208,13 @@ impl Encoder<'_> {
 }
 
 /// What a value is for, by its key.
-fn field_of(key: &Key) -> Field {
+fn field_of(key: Key<'_>) -> Field {
     match key {
-        Key::Fixed(keys::INPUT) => Field::Input,
-        Key::Fixed(keys::OUTPUT) => Field::Output,
-        Key::Fixed(keys::STATUS_MESSAGE) => Field::Status,
-        Key::Fixed(keys::MODEL_PARAMETERS) | Key::Metadata(_) | Key::TraceMetadata(_) | Key::Foreign(_) => {
-            Field::Metadata
-        }
-        Key::Fixed(_) => Field::Name,
+        Key::Fixed(number) if number == id!(INPUT) => Field::Input,
+        Key::Fixed(number) if number == id!(OUTPUT) => Field::Output,
+        Key::Fixed(number) if number == id!(STATUS_MESSAGE) => Field::Status,
+        Key::Fixed(number) if number != id!(MODEL_PARAMETERS) => Field::Name,
+        _ => Field::Metadata,
     }
 }
 

@@ -43,6 +43,8 @@ const MENDING_WAIT: Duration = Duration::from_secs(15);
 const TAKE_OVER_EVERY: Duration = Duration::from_secs(30);
 /// How often a spill folder that failed is tried again.
 const SPILL_AGAIN: Duration = Duration::from_secs(5);
+/// Callers are told of what was taken out of the queue when it is more.
+const TELL_BYTES: u64 = 256 << 10;
 /// Records encoded before requests get their turn.
 const SLICE: usize = 256;
 
@@ -121,6 +123,8 @@ struct Worker<'a> {
     spill: Option<Spill>,
     spill_tried: Option<Instant>,
     open: Open,
+    /// Items and bytes taken out of the queue that callers do not know of yet.
+    taken: (u64, u64),
     /// When the open batch must go.
     due: Option<Instant>,
     sent: Vec<Sent>,
@@ -160,6 +164,7 @@ impl<'a> Worker<'a> {
             spill: None,
             spill_tried: None,
             open: Open::default(),
+            taken: (0, 0),
             due: None,
             sent: Vec::new(),
             requests: JoinSet::new(),
@@ -221,7 +226,7 @@ impl<'a> Worker<'a> {
     /// Encodes what waits in the queue.
     async fn drain(&mut self) {
         let mut n_done = 0;
-        while let Some(item) = self.shared.pop() {
+        while let Some(item) = self.shared.queue.pop() {
             n_done += 1;
             match item {
                 Item::Span(record) => self.take_span(record),
@@ -231,6 +236,7 @@ impl<'a> Worker<'a> {
                 self.seal();
             }
             if n_done % SLICE == 0 {
+                self.tell_taken();
                 tokio::task::yield_now().await;
                 while let Some(done) = self.requests.try_join_next() {
                     if let Ok((id, outcome)) = done {
@@ -240,8 +246,25 @@ impl<'a> Worker<'a> {
                 self.back_up();
             }
         }
+        self.tell_taken();
         if n_done > 0 {
             self.last_work = Instant::now();
+        }
+    }
+
+    fn took(&mut self, weight: usize) {
+        self.taken.0 += 1;
+        self.taken.1 += weight as u64;
+        // Callers must not take for full what is large and gone.
+        if self.taken.1 > TELL_BYTES {
+            self.tell_taken();
+        }
+    }
+
+    fn tell_taken(&mut self) {
+        let (items, bytes) = std::mem::take(&mut self.taken);
+        if items > 0 {
+            self.shared.took(items, bytes);
         }
     }
 
@@ -275,7 +298,7 @@ impl<'a> Worker<'a> {
         if self.due.is_none() {
             self.due = Some(Instant::now() + shared.config.send_interval);
         }
-        shared.queued.fetch_sub(weight, Ordering::Relaxed);
+        self.took(weight);
         record.clear();
         let _full = shared.pool.push(record);
         // One that fills a batch alone goes alone, so that the others do not fail with it.
@@ -288,7 +311,7 @@ impl<'a> Worker<'a> {
     fn take_score(&mut self, score: &ScoreRecord) {
         let weight =
             size_of::<ScoreRecord>() + score.name.len() + score.comment.as_ref().map_or(0, String::len);
-        self.shared.queued.fetch_sub(weight, Ordering::Relaxed);
+        self.took(weight);
         let redactor = &self.shared.redactor;
         let Some(name) = redactor.text(Field::Name, "", &score.name) else { return };
         let (value, kind) = match &score.value {
