@@ -8,6 +8,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
 
+#[path = "peers/requests.rs"]
+mod requests;
 #[path = "peers/sink.rs"]
 mod sink;
 #[path = "peers/turn.rs"]
@@ -27,7 +29,7 @@ type Figures = BTreeMap<String, f64>;
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|it| it != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["sink"] => sink::run(),
+        ["sink", mood] => sink::run(sink::Mood::parse(mood)),
         ["measure", what, library, url] => {
             let figures = measure(what, library, url);
             for (name, value) in figures {
@@ -77,7 +79,9 @@ fn measure(what: &str, library: &str, url: &str) -> Figures {
     let _installed = rustls::crypto::ring::default_provider().install_default();
     let library = Library::start(library, url, spill.path());
     let mut figures = Figures::new();
-    let mut put = |name: &str, value: f64| figures.insert(name.to_owned(), value);
+    let mut put = |name: &str, value: f64| {
+        figures.insert(name.to_owned(), value);
+    };
     match what {
         "cost" => {
             paced(2_000.0, 1.0, || turn::run(&library, turn::make(payloads)));
@@ -147,6 +151,8 @@ fn measure(what: &str, library: &str, url: &str) -> Figures {
             put("over_base_mib", (peak - base) / f64::from(1 << 20));
             put("lost_spans", library.lost() as f64);
         }
+        "paced" => put("p99_ms", requests::p99(&library, Some(2_000.0))),
+        "closed" => put("p99_ms", requests::p99(&library, None)),
         "off" => {
             let n_turns = 2_000_000_u32;
             let before = cpu(ClockId::ThreadCPUTime);
@@ -179,7 +185,7 @@ fn in_process(what: &str, library: &str, url: &str) -> Figures {
 }
 
 fn compare() -> ExitCode {
-    let sink = sink::Process::start();
+    let sink = sink::Process::start("well");
     let url = sink.url();
     let mut broken = 0;
     let mut bound = |name: &str, value: f64, most: f64| {
@@ -230,6 +236,22 @@ fn compare() -> ExitCode {
             if library == "ken" {
                 bound("MiB", it["over_base_mib"], 40.0);
             }
+        }
+    }
+    say("p99 of a request, 200 at a time");
+    let (slow, unavailable) = (sink::Process::start("slow"), sink::Process::start("503"));
+    for (what, most) in [("paced", 1.03), ("closed", 1.10)] {
+        let median = |library: &str, url: &str| {
+            let mut runs: Vec<f64> = (0..3).map(|_| in_process(what, library, url)["p99_ms"]).collect();
+            runs.sort_by(f64::total_cmp);
+            runs[1]
+        };
+        let off = median("off", &url);
+        say(&format!("{what}: off {off:.2} ms, opentelemetry_sdk {:.2} ms", median("otel", &url)));
+        let moods =
+            [("well", url.as_str()), ("slow", &slow.url()), ("503", &unavailable.url()), ("dead", dead)];
+        for (mood, url) in moods {
+            bound(&format!("{what}, sink {mood}"), median("ken", url) / off, most);
         }
     }
     if broken == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,7 +1,6 @@
 //! Spans of other crates that speak `tracing`.
 
 use std::fmt;
-use std::sync::Mutex;
 use std::time::SystemTime;
 
 use tracing::field::{Field, Visit};
@@ -41,8 +40,7 @@ impl TracingLayer {
 
 /// What the layer keeps with a span while it is open.
 struct Opened {
-    /// Alone reached through `&mut`; the mutex is for the registry, which wants to share it.
-    record: Mutex<Option<Box<Record>>>,
+    record: Option<Box<Record>>,
     trace: TraceId,
     id: SpanId,
     /// Attached, or that of the span above.
@@ -51,7 +49,7 @@ struct Opened {
 
 impl Opened {
     fn record(&mut self) -> Option<&mut Box<Record>> {
-        self.record.get_mut().ok()?.as_mut()
+        self.record.as_mut()
     }
 }
 
@@ -102,7 +100,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
             ..Foreign::default()
         }));
         attributes.record(&mut Fields(&mut record));
-        let opened = Opened { trace, id: record.id, record: Mutex::new(Some(record)), scope };
+        let opened = Opened { trace, id: record.id, record: Some(record), scope };
         span.extensions_mut().insert(opened);
     }
 
@@ -139,7 +137,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for TracingLayer {
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let (Some(shared), Some(span)) = (self.tracer.shared(), context.span(&id)) else { return };
         let opened = span.extensions_mut().remove::<Opened>();
-        if let Some(mut record) = opened.and_then(|opened| opened.record.into_inner().ok().flatten()) {
+        if let Some(mut record) = opened.and_then(|opened| opened.record) {
             record.end_ns = nanoseconds(SystemTime::now()).max(record.start_ns);
             record.queued_ns = record.end_ns;
             let weight = record.weight();

@@ -16,7 +16,6 @@ use crate::keys::id;
 use crate::payload::Payload;
 use crate::record::{Item, Key, Kind, Level, Record, ScoreRecord, TurnShared, Value, nanoseconds};
 use crate::score::ScoreValue;
-use crate::tracer::Shared;
 use crate::usage::{Cost, Usage};
 
 /// What kind of observation a type stands for.
@@ -66,7 +65,6 @@ pub struct Scope {
 
 #[derive(Clone)]
 struct Inner {
-    shared: Arc<Shared>,
     turn: Arc<TurnShared>,
     /// The span below which new ones are made.
     id: SpanId,
@@ -90,8 +88,8 @@ macro_rules! children {
 }
 
 impl Scope {
-    pub(crate) fn new(shared: Arc<Shared>, turn: Arc<TurnShared>, id: SpanId) -> Self {
-        Self { inner: Some(Inner { shared, turn, id }) }
+    pub(crate) fn new(turn: Arc<TurnShared>, id: SpanId) -> Self {
+        Self { inner: Some(Inner { turn, id }) }
     }
 
     /// A scope in which nothing is recorded.
@@ -117,10 +115,10 @@ impl Scope {
 
     fn child<K>(&self, record_kind: Kind, name: Payload<'_>) -> Observation<K> {
         let Some(inner) = &self.inner else { return Observation::off() };
-        let mut record = inner.shared.record();
+        let mut record = inner.turn.shared.record();
         record.own.put(Key::Fixed(id!(NAME)), Value::Text(name));
         record.start_ns = inner.turn.clock.now();
-        let scope = Self::new(Arc::clone(&inner.shared), Arc::clone(&inner.turn), SpanId::random());
+        let scope = Self::new(Arc::clone(&inner.turn), SpanId::random());
         Observation::begun(scope, record, record_kind, Some(inner.id))
     }
 
@@ -190,7 +188,7 @@ impl Scope {
         };
         let weight =
             size_of::<ScoreRecord>() + record.name.len() + record.comment.as_ref().map_or(0, String::len);
-        inner.shared.push(Item::Score(Box::new(record)), weight);
+        inner.turn.shared.push(Item::Score(Box::new(record)), weight);
     }
 }
 
@@ -436,6 +434,14 @@ impl<K> Drop for Observation<K> {
         }
         record.turn = Some(Arc::clone(&inner.turn));
         let weight = record.weight();
-        inner.shared.push(Item::Span(record), weight);
+        inner.turn.shared.push(Item::Span(record), weight);
     }
 }
+
+/// A reference to an observation may be held across `await` in a task that moves between threads.
+const _: () = {
+    const fn is_shared<T: Send + Sync>() {}
+    is_shared::<Observation<kind::Turn>>();
+    is_shared::<Scope>();
+    is_shared::<crate::Tracer>();
+};

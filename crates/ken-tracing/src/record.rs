@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::id::{SpanId, TraceId};
 use crate::payload::Payload;
+use crate::tracer::Shared;
 use crate::usage::{Cost, Usage};
 
 /// What the record's own buffer may keep when it is reused, in bytes.
@@ -79,7 +80,8 @@ pub(crate) enum Moved {
     Owned(String),
     Shared(Arc<str>),
     Bytes(Bytes),
-    Later(Box<dyn FnOnce() -> String + Send>),
+    /// Never locked: the mutex lets references to an observation go across `await` and threads.
+    Later(Mutex<Box<dyn FnOnce() -> String + Send>>),
     Texts(Vec<String>),
 }
 
@@ -208,7 +210,7 @@ impl Attributes {
                 Payload::Owned(text) => self.moved(Moved::Owned(text)),
                 Payload::Shared(text) => self.moved(Moved::Shared(text)),
                 Payload::Bytes(bytes) => self.moved(Moved::Bytes(bytes)),
-                Payload::Later(make) => self.moved(Moved::Later(make)),
+                Payload::Later(make) => self.moved(Moved::Later(Mutex::new(make))),
             },
             Value::Texts(texts) => self.moved(Moved::Texts(texts)),
             Value::Again(place) => self.long(u64::from(place.start) | u64::from(place.end) << 32),
@@ -383,6 +385,8 @@ impl<'a> Cursor<'a> {
 
 /// What all spans of a turn share; fixed when the turn starts.
 pub(crate) struct TurnShared {
+    /// Here and not beside it: one count instead of two goes up and down with every scope.
+    pub(crate) shared: Arc<Shared>,
     pub(crate) trace: TraceId,
     /// Taken by the exporting thread at the turn's first span.
     pub(crate) attributes: Mutex<Option<Attributes>>,

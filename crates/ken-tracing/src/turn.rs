@@ -211,13 +211,14 @@ impl Described {
             record.own.put(Key::Fixed(id!(IS_APP_ROOT)), Value::Bool(true));
         }
         let turn = Arc::new(TurnShared {
+            shared,
             trace,
             attributes: Mutex::new(Some(self.attributes)),
             clock,
             encoded: OnceLock::new(),
         });
         let id = self.span.unwrap_or_else(SpanId::random);
-        Observation::begun(Scope::new(shared, turn, id), record, Kind::Agent, self.parent)
+        Observation::begun(Scope::new(turn, id), record, Kind::Agent, self.parent)
     }
 }
 

@@ -3,15 +3,35 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
+
+/// How a sink answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Well,
+    Unavailable,
+    /// After two seconds.
+    Slow,
+}
+
+impl Mood {
+    pub(crate) fn parse(name: &str) -> Self {
+        match name {
+            "503" => Self::Unavailable,
+            "slow" => Self::Slow,
+            _ => Self::Well,
+        }
+    }
+}
 
 /// Prints its address and serves until its standard input ends.
-pub(crate) fn run() -> ExitCode {
+pub(crate) fn run(mood: Mood) -> ExitCode {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut out = std::io::stdout();
     writeln!(out, "{}", listener.local_addr().unwrap()).unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || serve(stream));
+            std::thread::spawn(move || serve(stream, mood));
         }
     });
     let mut rest = Vec::new();
@@ -20,7 +40,7 @@ pub(crate) fn run() -> ExitCode {
 }
 
 /// Each request in turn, as far as a header with a length goes.
-fn serve(stream: TcpStream) {
+fn serve(stream: TcpStream, mood: Mood) {
     let mut writer = stream.try_clone().unwrap();
     let mut reader = BufReader::with_capacity(256 << 10, stream);
     let mut body = vec![0; 256 << 10];
@@ -46,10 +66,16 @@ fn serve(stream: TcpStream) {
                 Ok(n_read) => length -= n_read,
             }
         }
-        if writer
-            .write_all(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}")
-            .is_err()
-        {
+        if mood == Mood::Slow {
+            std::thread::sleep(Duration::from_secs(2));
+        }
+        let answer: &[u8] = match mood {
+            Mood::Unavailable => b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n",
+            Mood::Well | Mood::Slow => {
+                b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+            }
+        };
+        if writer.write_all(answer).is_err() {
             return;
         }
     }
@@ -62,9 +88,9 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn start() -> Self {
+    pub(crate) fn start(mood: &str) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .arg("sink")
+            .args(["sink", mood])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

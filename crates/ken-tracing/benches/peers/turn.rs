@@ -93,6 +93,14 @@ impl Library {
         Self::Ken(Tracer::new(config).unwrap())
     }
 
+    /// Another handle of the same.
+    pub(crate) fn share(&self) -> Self {
+        match self {
+            Self::Ken(tracer) => Self::Ken(tracer.clone()),
+            Self::Otel(provider, tracer) => Self::Otel(provider.clone(), tracer.clone()),
+        }
+    }
+
     pub(crate) fn flush(&self) {
         match self {
             Self::Ken(tracer) => {
@@ -152,7 +160,10 @@ fn ken(tracer: &Tracer, mut made: Made) {
     turn.metadata("outcome", "answered");
 }
 
-fn otel(tracer: &SdkTracer, made: Made) {
+fn otel(tracer: &SdkTracer, mut made: Made) {
+    // Attributes are owned: what is borrowed is copied.
+    let is_borrowed = made.is_borrowed;
+    let own = |text: &mut String| if is_borrowed { text.clone() } else { std::mem::take(text) };
     let common = |more: usize| {
         let mut all = Vec::with_capacity(METADATA.len() + 3 + more);
         all.push(KeyValue::new("langfuse.trace.name", "chat-turn"));
@@ -167,7 +178,7 @@ fn otel(tracer: &SdkTracer, made: Made) {
     };
     let root = tracer.span_builder("chat-turn").with_attributes(common(1)).start(tracer);
     let context = Context::current().with_span(root);
-    for (prompt, answer) in made.generations {
+    for (prompt, answer) in &mut made.generations {
         let mut all = common(8);
         all.push(KeyValue::new("langfuse.observation.type", "generation"));
         all.push(KeyValue::new("gen_ai.provider.name", "anthropic"));
@@ -177,15 +188,15 @@ fn otel(tracer: &SdkTracer, made: Made) {
             "langfuse.observation.usage_details",
             "{\"input\":1200,\"output\":340}".to_owned(),
         ));
-        all.push(KeyValue::new("langfuse.observation.input", prompt));
-        all.push(KeyValue::new("langfuse.observation.output", answer));
+        all.push(KeyValue::new("langfuse.observation.input", own(prompt)));
+        all.push(KeyValue::new("langfuse.observation.output", own(answer)));
         tracer.span_builder("llm").with_attributes(all).start_with_context(tracer, &context).end();
     }
-    for (arguments, result) in made.tools {
+    for (arguments, result) in &mut made.tools {
         let mut all = common(3);
         all.push(KeyValue::new("langfuse.observation.type", "tool"));
-        all.push(KeyValue::new("langfuse.observation.input", arguments));
-        all.push(KeyValue::new("langfuse.observation.output", result));
+        all.push(KeyValue::new("langfuse.observation.input", own(arguments)));
+        all.push(KeyValue::new("langfuse.observation.output", own(result)));
         tracer.span_builder("search").with_attributes(all).start_with_context(tracer, &context).end();
     }
     context.span().set_attribute(KeyValue::new("langfuse.observation.metadata.outcome", "answered"));

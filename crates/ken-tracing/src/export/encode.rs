@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 
 use crate::keys::{self, id};
 use crate::record::{Event, Key, Kind, Level, Moved, Read, Record, TurnShared};
@@ -149,7 +150,7 @@ impl Encoder<'_> {
                 }
             }
             Read::Moved(Moved::Later(make)) => {
-                let made = catch_unwind(AssertUnwindSafe(make)).ok().filter(|text| !text.is_empty());
+                let made = make_text(make).filter(|text| !text.is_empty());
                 match made {
                     Some(text) => self.put(field, asked, &text, out, prefix, &rest),
                     None => self.counters.drop(Cause::FieldFailed, 1),
@@ -178,9 +179,7 @@ impl Encoder<'_> {
             Read::Moved(Moved::Owned(text)) => redact(&text),
             Read::Moved(Moved::Shared(text)) => redact(&text),
             Read::Moved(Moved::Bytes(text)) => redact(&String::from_utf8_lossy(&text)),
-            Read::Moved(Moved::Later(make)) => {
-                catch_unwind(AssertUnwindSafe(make)).ok().and_then(|text| redact(&text))
-            }
+            Read::Moved(Moved::Later(make)) => make_text(make).and_then(|text| redact(&text)),
             _ => None,
         }
     }
@@ -205,6 +204,12 @@ impl Encoder<'_> {
         }
         close(out, at);
     }
+}
+
+/// The text of a closure; `None` when it panics.
+fn make_text(make: Mutex<Box<dyn FnOnce() -> String + Send>>) -> Option<String> {
+    let make = make.into_inner().ok()?;
+    catch_unwind(AssertUnwindSafe(make)).ok()
 }
 
 /// What a value is for, by its key.
