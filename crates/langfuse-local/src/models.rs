@@ -60,7 +60,8 @@ pub enum ModelsError {
 pub(crate) struct Model {
     pub(crate) id: String,
     name: String,
-    pattern: Regex,
+    /// Compiled when a new name is looked for: two hundred compiled patterns take 20 MiB.
+    pattern: String,
     start_date: String,
     tiers: Vec<Tier>,
     /// As the API shows it.
@@ -96,9 +97,17 @@ impl Model {
         let tiers = shown["pricingTiers"].as_array().cloned().unwrap_or_default();
         let mut tiers = tiers.iter().map(tier).collect::<Result<Vec<_>, _>>()?;
         tiers.sort_by_key(|tier| (tier.is_default, tier.priority));
-        let pattern = pattern(&need("matchPattern")?, true)?;
+        let match_pattern = need("matchPattern")?;
+        pattern(&match_pattern, true)?;
         let start_date = text(&shown, "startDate").unwrap_or_default();
-        Ok(Self { id: need("id")?, name: need("modelName")?, pattern, start_date, tiers, shown })
+        Ok(Self {
+            id: need("id")?,
+            name: need("modelName")?,
+            pattern: match_pattern,
+            start_date,
+            tiers,
+            shown,
+        })
     }
 
     /// The first tier whose conditions hold, in their order; the default one otherwise.
@@ -238,7 +247,8 @@ impl Catalog {
             return known.clone();
         }
         let latest = |models: &[Arc<Model>]| {
-            let matching = models.iter().filter(|model| model.pattern.is_match(name));
+            let matching =
+                models.iter().filter(|model| pattern(&model.pattern, true).is_ok_and(|it| it.is_match(name)));
             matching.max_by(|left, right| left.start_date.cmp(&right.start_date)).cloned()
         };
         let own = self.own.read().unwrap_or_else(PoisonError::into_inner).get(project_id).cloned();
