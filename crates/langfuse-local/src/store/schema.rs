@@ -212,7 +212,7 @@ fn prepare(connection: &mut Connection, found: i64) -> Result<(), rusqlite::Erro
     debug_assert_eq!(mode, "wal");
     // FULL: what was answered survives a power cut too; group commits make it affordable.
     connection.execute_batch(
-        "PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -14336;
+        "PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -11264;
          PRAGMA wal_autocheckpoint = 4096; PRAGMA temp_store = MEMORY;",
     )?;
     let steps = MIGRATIONS.iter().enumerate().skip(usize::try_from(found).unwrap_or_default());
